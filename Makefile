@@ -1,0 +1,45 @@
+# make demo   fetch Fashion-MNIST, then measure, tune, build, prove and search it
+# make test   everything CI checks
+# make help   the rest
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RACE        := ./artifact ./vec ./neighbors ./dataset/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
+
+.PHONY: help build demo test check-format check-vet check-asm check-docs test-go test-noasm test-race bench
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo 'make build  the command, as bin/latent'
+	@echo 'make bench  the benchmarks of the kernels and indexes'
+
+build:
+	$(GO) build -o bin/latent ./cmd/latent
+
+demo: build
+	./bin/latent demo
+
+test: check-format check-vet check-asm test-go test-noasm test-race
+
+check-format:
+	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt these files: $$bad"; exit 1; fi
+
+check-vet:
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# The committed assembly is what its generator writes.
+check-asm:
+	sh vec/_avo/check.sh
+
+test-go:
+	$(GO) test ./...
+
+test-noasm:
+	$(GO) test -short -tags noasm ./vec ./neighbors ./index/... ./quantize/...
+
+test-race:
+	$(GO) test -short -race $(RACE)
+
+bench:
+	$(GO) test -run '^$$' -bench . ./vec ./neighbors ./index/... ./reduce/... ./quantize/...
