@@ -18,16 +18,18 @@ import (
 // vectors are added or deleted; what a search that overlaps a change sees of that change is not promised, but it sees
 // each vector whole, as it was before or after.
 type Index interface {
-	// Add stores row i of x under ids[i], an ID chosen by the caller. A vector whose ID is in use is replaced. With nil ids the
-	// rows get the IDs that follow the largest in use (or 0). Rows of another dimension give vec.ErrDim, values that are not
-	// finite vec.ErrNotFinite, a zero vector under cosine vec.ErrZero; then nothing of x has been added. If ctx
-	// ends first, some rows may have been added, each of them wholly.
+	// Add stores row i of x under ids[i], an ID chosen by the caller. A vector whose ID is in use is replaced; of rows
+	// with the same ID the last stays. With nil ids the rows get the IDs that follow the largest in use (or 0). Rows of
+	// another dimension give vec.ErrDim, values that are not finite vec.ErrNotFinite, a zero vector under cosine
+	// vec.ErrZero, another number of ids than of rows, or none left above the largest in use, ErrID; then nothing of x
+	// has been added. If ctx ends first, some rows may have been added, each of them wholly. ids and x are not kept.
 	Add(ctx context.Context, ids []uint32, x vec.Matrix) error
 
 	// Delete removes the vectors of these IDs and returns how many there were. IDs not in use are passed over.
 	Delete(ids ...uint32) int
 
-	// Search returns the nearest stored vectors to v, nearest first, ties by smaller ID.
+	// Search returns the nearest stored vectors to v, nearest first, ties by smaller ID. It refuses a v that Add
+	// would refuse, with the same errors. When nothing matches there are no hits, and no error.
 	Search(ctx context.Context, v []float32, q Query) (Result, error)
 
 	// Len is the number of vectors stored.
@@ -42,7 +44,7 @@ type Index interface {
 	// SizeBytes is the memory that codes and links take, without slack from growth.
 	SizeBytes() int64
 
-	// WriteTo writes the index, in a form that the ReadFrom or Open of its package reads.
+	// WriteTo writes the index, in a form that the Read or Open of its package reads.
 	io.WriterTo
 }
 
@@ -69,5 +71,9 @@ type Result struct {
 	Distances int   `json:"distances"` // distances computed, a cost that needs no clock
 }
 
-// ErrQuery says that a query cannot be answered as it stands.
-var ErrQuery = errors.New("bad query")
+var (
+	// ErrQuery says that a query cannot be answered as it stands.
+	ErrQuery = errors.New("bad query")
+	// ErrID says that IDs do not fit the vectors they are for.
+	ErrID = errors.New("bad ID")
+)
