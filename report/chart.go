@@ -179,11 +179,11 @@ func (h Heatmap) SVG() template.HTML {
 
 // span is the range of an axis.
 type span struct {
-	lo, hi    float64
-	any       bool
-	log       bool // logarithmic
-	whole     bool // cells with numbers: ends as they are, ticks at whole numbers
-	down      bool // from top to bottom
+	lo, hi float64
+	any    bool
+	log    bool // logarithmic
+	whole  bool // cells with numbers: ends as they are, ticks at whole numbers
+	down   bool // from top to bottom
 }
 
 func (s *span) shows(v float64) bool { return finite(v) && (!s.log || v > 0) }
