@@ -18,6 +18,8 @@ import (
 // vectors are added or deleted; what a search that overlaps a change sees of that change is not promised, but it sees
 // each vector whole, as it was before or after.
 type Index interface {
+	Searcher
+
 	// Add stores row i of x under ids[i], an ID chosen by the caller. A vector whose ID is in use is replaced; of rows
 	// with the same ID the last stays. With nil ids the rows get the IDs that follow the largest in use (or 0). Rows of
 	// another dimension give vec.ErrDim, values that are not finite vec.ErrNotFinite, a zero vector under cosine
@@ -46,6 +48,12 @@ type Index interface {
 
 	// WriteTo writes the index, in a form that the Read or Open of its package reads.
 	io.WriterTo
+}
+
+// Searcher is what it takes to search.
+type Searcher interface {
+	// Search returns the nearest stored vectors to v, nearest first, ties by smaller ID.
+	Search(ctx context.Context, v []float32, q Query) (Result, error)
 }
 
 // Query says what one search wants.

@@ -27,7 +27,7 @@ type Recall struct {
 
 // Measure searches ix for each query, one at a time, and counts what part of its truth, the exact nearest neighbours,
 // came back. A neighbour counts if it is no farther than the farthest of the truth, so that equal vectors count alike.
-func Measure(ctx context.Context, ix index.Index, queries vec.Matrix, truth neighbors.Table, q index.Query) (Recall, error) {
+func Measure(ctx context.Context, ix index.Searcher, queries vec.Matrix, truth neighbors.Table, q index.Query) (Recall, error) {
 	if truth.K < q.K || len(truth.IDs) != truth.K*queries.Rows {
 		return Recall{}, fmt.Errorf("plan: truth has %d neighbours for %d queries, want at least %d for each of %d: %w",
 			truth.K, len(truth.IDs)/max(truth.K, 1), q.K, queries.Rows, vec.ErrTooFew)
