@@ -72,14 +72,6 @@ func (c Codes) L1s(dst, q, step []float32) { c.score(opL1, dst, q, step, nil, fa
 // L1sAt writes to dst[i] the distance of q to row ids[i], as L1s does.
 func (c Codes) L1sAt(dst, q, step []float32, ids []uint32) { c.score(opL1, dst, q, step, ids, true) }
 
-type op uint8
-
-const (
-	opDot op = iota
-	opSquaredL2
-	opL1
-)
-
 // score checks that everything fits and calls the kernel. Without gather ids is nil.
 func (c Codes) score(o op, dst, q, step []float32, ids []uint32, gather bool) {
 	size := c.Format.Size(len(q))
@@ -95,11 +87,17 @@ func (c Codes) score(o op, dst, q, step []float32, ids []uint32, gather bool) {
 	} else {
 		sameLen(len(step), len(q))
 	}
+	last := len(dst) - 1
 	if gather {
 		sameLen(len(dst), len(ids))
-		checkIDs(ids, stride, size, len(c.Data))
-	} else if n := len(dst); n > 0 && (n-1)*stride+size > len(c.Data) {
-		panic(fmt.Sprintf("vec: %d rows of stride %d do not fit in %d bytes", n, stride, len(c.Data)))
+		last = largest(ids)
+	}
+	if last < 0 {
+		return
+	}
+	checkRow(last, stride, size, len(c.Data))
+	if c.Format.scoreFast(o, dst, q, step, c.Data, stride, ids) {
+		return
 	}
 	for i := range dst {
 		at := i
@@ -110,18 +108,20 @@ func (c Codes) score(o op, dst, q, step []float32, ids []uint32, gather bool) {
 	}
 }
 
-// checkIDs panics unless each row of ids, size bytes that begin at id*stride, lies within n bytes.
-func checkIDs(ids []uint32, stride, size, n int) {
-	var top uint32
+// largest returns the largest of ids, or -1.
+func largest(ids []uint32) int {
+	top := -1
 	for _, id := range ids {
-		top = max(top, id)
+		top = max(top, int(id))
 	}
-	if len(ids) == 0 {
-		return
-	}
-	hi, at := bits.Mul64(uint64(top), uint64(stride))
+	return top
+}
+
+// checkRow panics unless row i, size units that begin at i*stride, lies within n units.
+func checkRow(i, stride, size, n int) {
+	hi, at := bits.Mul64(uint64(i), uint64(stride))
 	if hi != 0 || size > n || at > uint64(n-size) {
-		panic(fmt.Sprintf("vec: row %d of stride %d lies outside of %d bytes", top, stride, n))
+		panic(fmt.Sprintf("vec: row %d, of stride %d, lies outside of %d", i, stride, n))
 	}
 }
 
@@ -136,14 +136,7 @@ func (f Format) scoreGo(o op, q, step []float32, row []byte) (s float32) {
 				x[i] *= t
 			}
 		}
-		switch o {
-		case opDot:
-			s += dotGo(q, x)
-		case opSquaredL2:
-			s += squaredL2Go(q, x)
-		case opL1:
-			s += l1Go(q, x)
-		}
+		s += o.plain(q, x)
 	}
 	return s
 }
