@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -14,7 +15,7 @@ const maxDim = 1 << 24 // of a codec that is read, so that a strange file cannot
 
 // Read reads the codec that WriteTo wrote, of whichever kind, and not a byte further. What does not read as one
 // gives *artifact.CorruptError.
-func Read(r io.Reader) (*Codec, error) {
+func Read(r io.Reader) (quantize.Codec, error) {
 	head := make([]byte, 24) // of every artifact: magic and kind
 	if n, err := io.ReadFull(r, head); err != nil {
 		return nil, &artifact.CorruptError{Offset: int64(n), Reason: "cut short: " + err.Error()}
