@@ -1,0 +1,66 @@
+package recipe
+
+// Paper is one of those that latent is to make work.
+type Paper struct {
+	Number int // on the page that listed them
+	Title  string
+	ArXiv  string
+}
+
+// Papers are all of them, by number.
+var Papers = []Paper{
+	{1, "Intrinsic Dimensionality Explains the Effectiveness of Language Model Fine-Tuning", "2012.13255"},
+	{2, "Disentanglement via Latent Quantization", "2305.18378"},
+	{3, "Relative representations enable zero-shot latent space communication", "2209.15430"},
+	{4, "Learned Compression for Compressed Learning", "2412.09405"},
+	{5, "Unified Embedding: Battle-Tested Feature Representations for Web-Scale ML Systems", "2305.12102"},
+	{6, "Rethinking Positive Pairs in Contrastive Learning", "2410.18200"},
+	{7, "From Flat to Hierarchical: Extracting Sparse Representations with Matching Pursuit", "2506.03093"},
+	{8, "Knowledge Composition using Task Vectors with Learned Anisotropic Scaling", "2407.02880"},
+	{9, "Unsupervised Manifold Linearizing and Clustering", "2301.01805"},
+	{10, "Assessing Neural Network Representations During Training Using Noise-Resilient Diffusion Spectral Entropy", "2312.04823"},
+	{11, "Measuring the Intrinsic Dimension of Objective Landscapes", "1804.08838"},
+	{12, "Lossless Compression with Probabilistic Circuits", "2111.11632"},
+	{13, "Learning Efficient Coding of Natural Images with Maximum Manifold Capacity Representations", "2303.03307"},
+	{14, "Pointer Networks", "1506.03134"},
+	{15, "cMIM: A Contrastive Mutual Information Framework for Unified Generative and Discriminative Representation Learning", "2502.19642"},
+	{16, "Interpreting Black-box Machine Learning Models for High Dimensional Datasets", "2208.13405"},
+	{17, "Discrete Key-Value Bottleneck", "2207.11240"},
+	{18, "What Can Be Learnt With Wide Convolutional Neural Networks?", "2208.01003"},
+	{19, "Escaping Plato's Cave: Towards the Alignment of 3D and Text Latent Spaces", "2503.05283"},
+	{20, "Self-supervised learning of Split Invariant Equivariant representations", "2302.10283"},
+	{21, "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural Networks", "1810.11921"},
+	{22, "BT^2: Backward-compatible Training with Basis Transformation", "2211.03989"},
+	{23, "The Impact of Positional Encoding on Length Generalization in Transformers", "2305.19466"},
+	{24, "The Effect of Intrinsic Dataset Properties on Generalization: Unraveling Learning Differences Between Natural and Medical Images", "2401.08865"},
+	{25, "OptEmbed: Learning Optimal Embedding Table for Click-through Rate Prediction", "2208.04482"},
+	{26, "Decoupled Textual Embeddings for Customized Image Generation", "2312.11826"},
+	{27, "Mixture of Hidden-Dimensions Transformer", "2412.05644"},
+	{28, "Differentiable Neural Input Search for Recommender Systems", "2006.04466"},
+	{29, "Convergent Learning: Do different neural networks learn the same representations?", "1511.07543"},
+	{30, "Get the Best of Both Worlds: Improving Accuracy and Transferability by Grassmann Class Representation", "2308.01547"},
+	{31, "MatryoshkaKV: Adaptive KV Compression via Trainable Orthogonal Projection", "2410.14731"},
+	{32, "Geometry aware inference of steady state PDEs using Equivariant Neural Fields representations", "2504.18591"},
+	{33, "Learning Low-Rank Representations for Model Compression", "2211.11397"},
+	{34, "pLSTM: parallelizable Linear Source Transition Mark networks", "2506.11997"},
+	{35, "Neural Snowflakes: Universal Latent Graph Inference via Trainable Latent Geometries", "2310.15003"},
+	{36, "Neighboring Autoregressive Modeling for Efficient Visual Generation", "2503.10696"},
+	{37, "MatFormer: Nested Transformer for Elastic Inference", "2310.07707"},
+	{38, "Experimental Analysis of Large-scale Learnable Vector Storage Compression", "2311.15578"},
+	{39, "The Impacts of Data, Ordering, and Intrinsic Dimensionality on Recall in Hierarchical Navigable Small Worlds", "2405.17813"},
+	{40, "Householder Projector for Unsupervised Latent Semantics Discovery", "2307.08012"},
+	{41, "Efficient Controllable Multi-Task Architectures", "2308.11744"},
+	{42, "Leveraging Multimodal Features and Item-level User Feedback for Bundle Construction", "2310.18770"},
+	{43, "White-Box Transformers via Sparse Rate Reduction: Compression Is All There Is?", "2311.13110"},
+	{44, "Enhancing Dataset Distillation via Non-Critical Region Refinement", "2503.18267"},
+	{45, "The Nature of Mathematical Modeling and Probabilistic Optimization Engineering in Generative AI", "2410.18441"},
+	{46, "PCA-RAG: Principal Component Analysis for Efficient Retrieval-Augmented Generation", "2504.08386"},
+	{47, "DDMI: Domain-Agnostic Latent Diffusion Models for Synthesizing High-Quality Implicit Neural Representations", "2401.12517"},
+	{48, "Remote sensing framework for geological mapping via stacked autoencoders and clustering", "2404.02180"},
+	{49, "Efficient Nearest Neighbor Search for Cross-Encoder Models using Matrix Factorization", "2210.12579"},
+	{50, "MetricGrids: Arbitrary Nonlinear Approximation with Elementary Metric Grids based Implicit Neural Representation", "2503.10000"},
+	{51, "Du-IN: Discrete units-guided mask modeling for decoding speech from Intracranial Neural signals", "2405.11459"},
+	{52, "SeqPE: Transformer with Sequential Position Encoding", "2506.13277"},
+	{53, "Task-Specific Data Selection for Instruction Tuning via Monosemantic Neuronal Activations", "2503.15573"},
+	{54, "MUVERA: Multi-Vector Retrieval via Fixed Dimensional Encodings", "2405.19504"},
+}
