@@ -1,0 +1,375 @@
+package dataset
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/latent-go/latent/vec"
+)
+
+// parquetReader reads a column of lists of numbers, and columns of text beside it.
+type parquetReader struct {
+	vector *cursor // nil where only text is read
+	name   string
+	null   int // definition levels below this one stand for a list that is null or empty
+	dim    int
+	id     *cursor
+	text   []*cursor
+	row    int
+	total  int
+}
+
+func openParquet(f *File, src *source, o Options, vectors bool) error {
+	if src.at == nil {
+		return errors.New("it is Parquet within another compression; decompress it first")
+	}
+	file, err := openParquetFile(src)
+	if err != nil {
+		return err
+	}
+	d := &parquetReader{total: int(file.NumRows())}
+	if file.NumRows() > src.size*maxDim { // rows that repeat may take less than a byte, but not as little as that
+		return fmt.Errorf("%d rows in %d bytes are past belief; is the file damaged?", file.NumRows(), src.size)
+	}
+	var lists, texts []*parquet.Column
+	var listNames, textNames, described []string
+	halves := halfColumns(file)
+	for i, c := range leaves(file.Root()) {
+		name := columnName(c)
+		switch {
+		case c.MaxRepetitionLevel() == 1 && (numeric(c.Type()) || halves[i]):
+			lists, listNames = append(lists, c), append(listNames, name)
+			described = append(described, fmt.Sprintf("%s (list of %s)", name, strings.ToLower(c.Type().String())))
+			continue
+		case c.MaxRepetitionLevel() == 0 && textual(c.Type()):
+			texts, textNames = append(texts, c), append(textNames, name)
+		}
+		described = append(described, fmt.Sprintf("%s (%s)", name, strings.ToLower(c.Type().String())))
+	}
+	if vectors {
+		i, err := pickVectors("column", listNames, o, described)
+		if err != nil {
+			return err
+		}
+		d.name, d.null = listNames[i], lists[i].MaxDefinitionLevel()
+		if lists[i].Optional() {
+			d.null--
+		}
+		if d.dim, err = firstLength(lists[i]); err != nil {
+			return err
+		}
+		d.vector = newCursor(lists[i])
+		src.closers = append(src.closers, d.vector.close)
+	}
+	id, err := pickID(textNames, o)
+	if err != nil {
+		return err
+	}
+	if id >= 0 && !vectors && textNames[id] == o.Column {
+		id = -1
+	}
+	for i, c := range texts {
+		switch {
+		case o.VectorsOnly:
+		case i == id:
+			f.hasIDs, d.id = true, newCursor(c)
+			src.closers = append(src.closers, d.id.close)
+		default:
+			f.columns = append(f.columns, textNames[i])
+			t := newCursor(c)
+			d.text = append(d.text, t)
+			src.closers = append(src.closers, t.close)
+		}
+	}
+	f.format, f.rows, f.dim, f.dec = "parquet", d.total, d.dim, d
+	return nil
+}
+
+func openParquetFile(src *source) (*parquet.File, error) {
+	tail := make([]byte, 8)
+	if src.size < 12 {
+		return nil, fmt.Errorf("it is cut short: %d bytes are no Parquet file", src.size)
+	}
+	if _, err := src.at.ReadAt(tail, src.size-8); err != nil {
+		return nil, err
+	}
+	if string(tail[4:]) != "PAR1" {
+		return nil, errors.New("it is cut short: Parquet ends with PAR1, it does not; copy or download it again")
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail)); n > src.size-12 {
+		return nil, fmt.Errorf("it is damaged: its footer is said to have %d bytes, the file has %d", n, src.size)
+	}
+	file, err := parquet.OpenFile(src.at, src.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(256<<10))
+	if err != nil {
+		return nil, fmt.Errorf("it is damaged: %w", err)
+	}
+	return file, nil
+}
+
+func leaves(c *parquet.Column) []*parquet.Column {
+	if c.Leaf() {
+		return []*parquet.Column{c}
+	}
+	var out []*parquet.Column
+	for _, child := range c.Columns() {
+		out = append(out, leaves(child)...)
+	}
+	return out
+}
+
+// columnName returns the name that a person knows a column by: of a list, without list.element.
+func columnName(c *parquet.Column) string {
+	path := c.Path()
+	if n := len(path); c.MaxRepetitionLevel() > 0 && n >= 3 {
+		path = path[:n-2]
+	}
+	return strings.Join(path, ".")
+}
+
+func numeric(t parquet.Type) bool {
+	switch t.Kind() {
+	case parquet.Float, parquet.Double, parquet.Int32, parquet.Int64:
+		return true
+	}
+	return false
+}
+
+// halfColumns tells of each leaf whether it holds float16, which the library's types do not say.
+func halfColumns(file *parquet.File) []bool {
+	var out []bool
+	for _, e := range file.Metadata().Schema {
+		if e.Type.Valid {
+			half, ok := e.LogicalType.Value.(*format.Float16Type)
+			out = append(out, ok && half != nil && e.TypeLength.V == 2)
+		}
+	}
+	return append(out, make([]bool, len(file.Metadata().Schema))...) // a damaged schema may have leaves without a type
+}
+
+func textual(t parquet.Type) bool {
+	switch t.Kind() {
+	case parquet.ByteArray: // bytes that are no text, such as images, are left alone
+		return slices.Contains([]string{"STRING", "ENUM", "JSON"}, t.String())
+	case parquet.FixedLenByteArray, parquet.Int96:
+		return false
+	}
+	return true
+}
+
+// cursor goes through the values of one column.
+type cursor struct {
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+	buf    []parquet.Value
+	lo, hi int
+}
+
+func newCursor(c *parquet.Column) *cursor {
+	return &cursor{pages: c.Pages(), buf: make([]parquet.Value, 1024)}
+}
+
+func (c *cursor) close() error {
+	if c.page != nil {
+		parquet.Release(c.page)
+		c.page = nil
+	}
+	return c.pages.Close()
+}
+
+// peek returns the next value and leaves it there; io.EOF at the end. It is good until the call after c.lo has grown.
+func (c *cursor) peek() (*parquet.Value, error) {
+	for c.lo == c.hi {
+		if c.page == nil {
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				return nil, err
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(c.buf)
+		c.lo, c.hi = 0, n
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if n == 0 {
+			parquet.Release(c.page)
+			c.page = nil
+		}
+	}
+	return &c.buf[c.lo], nil
+}
+
+// firstLength returns how many values the first list has.
+func firstLength(col *parquet.Column) (int, error) {
+	c := newCursor(col)
+	defer c.close()
+	for n := 0; ; n++ {
+		v, err := c.peek()
+		if err == io.EOF || err == nil && n > 0 && v.RepetitionLevel() == 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("it is damaged: %w", err)
+		}
+		if n > maxDim {
+			return n, nil
+		}
+		c.lo++
+	}
+}
+
+func (d *parquetReader) next(dst vec.Matrix, b *block) (int, error) {
+	n := min(dst.Rows, d.total-d.row)
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	for i := range n {
+		if d.vector != nil {
+			if err := d.list(dst.Row(i)); err != nil {
+				return 0, err
+			}
+		}
+		if d.id != nil {
+			s, err := d.id.text()
+			if err != nil {
+				return 0, d.damaged(err)
+			}
+			b.ids = append(b.ids, s)
+		}
+		for j, c := range d.text {
+			s, err := c.text()
+			if err != nil {
+				return 0, d.damaged(err)
+			}
+			b.columns[j] = append(b.columns[j], s)
+		}
+		d.row++
+	}
+	return n, nil
+}
+
+// list reads the vector of one row.
+func (d *parquetReader) list(dst []float32) error {
+	c := d.vector
+	for n := 0; ; n++ {
+		v, err := c.peek()
+		if err == io.EOF && n > 0 || err == nil && n > 0 && v.RepetitionLevel() == 0 {
+			if n != d.dim {
+				return fmt.Errorf("row %d has %d values, want %d: %w", d.row, n, d.dim, vec.ErrDim)
+			}
+			return nil
+		}
+		if err != nil {
+			return d.damaged(err)
+		}
+		if v.IsNull() {
+			if v.DefinitionLevel() < d.null {
+				return fmt.Errorf("row %d of column %q is null or empty, want %d values; leave the row out: %w", d.row, d.name, d.dim, vec.ErrDim)
+			}
+			return fmt.Errorf("row %d, column %d is null; mend or leave out the row: %w", d.row, n, vec.ErrNotFinite)
+		}
+		if n < len(dst) {
+			setFloat32(dst[n:n+1], v)
+		}
+		c.lo++
+	}
+}
+
+func (d *parquetReader) damaged(err error) error {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("row %d cannot be read, the file is damaged: %w", d.row, err)
+}
+
+func setFloat32(dst []float32, v *parquet.Value) {
+	switch v.Kind() {
+	case parquet.Float:
+		dst[0] = v.Float()
+	case parquet.Double:
+		dst[0] = float32(v.Double())
+	case parquet.Int32:
+		dst[0] = float32(v.Int32())
+	case parquet.Int64:
+		dst[0] = float32(v.Int64())
+	default:
+		vec.Float16.Decode(dst, v.ByteArray())
+	}
+}
+
+func (c *cursor) text() (string, error) {
+	v, err := c.peek()
+	if err != nil {
+		return "", err
+	}
+	c.lo++
+	if v.IsNull() {
+		return "", nil
+	}
+	return v.String(), nil
+}
+
+// ordered is a group whose fields keep their order; parquet.Group sorts them.
+type ordered struct {
+	parquet.Group
+	names []string
+}
+
+func (g ordered) Fields() []parquet.Field {
+	fields := g.Group.Fields()
+	out := make([]parquet.Field, len(g.names))
+	for i, name := range g.names {
+		out[i] = fields[slices.IndexFunc(fields, func(f parquet.Field) bool { return f.Name() == name })]
+	}
+	return out
+}
+
+// writeParquet writes id, the columns, then the vectors as a list of float.
+func writeParquet(w io.Writer, s *Set) error {
+	g := ordered{Group: parquet.Group{}}
+	add := func(name string, n parquet.Node) {
+		g.Group[name] = n
+		g.names = append(g.names, name)
+	}
+	var texts [][]string
+	if s.IDs != nil {
+		add("id", parquet.String())
+		texts = append(texts, s.IDs)
+	}
+	for _, c := range s.Columns {
+		add(c.Name, parquet.String())
+		texts = append(texts, c.Values)
+	}
+	add(vectorName, parquet.List(parquet.Leaf(parquet.FloatType)))
+	pw := parquet.NewGenericWriter[any](w, parquet.NewSchema("vectors", g), parquet.Compression(&parquet.Snappy))
+	const step = 64
+	rows := make([]parquet.Row, 0, step)
+	for i := range s.X.Rows {
+		var row parquet.Row
+		if len(rows) < cap(rows) {
+			row = rows[:len(rows)+1][len(rows)][:0]
+		}
+		for c, values := range texts {
+			row = append(row, parquet.ByteArrayValue([]byte(values[i])).Level(0, 0, c))
+		}
+		for j, v := range s.X.Row(i) {
+			row = append(row, parquet.FloatValue(v).Level(min(j, 1), 1, len(texts)))
+		}
+		rows = append(rows, row)
+		if len(rows) == step || i == s.X.Rows-1 {
+			if _, err := pw.WriteRows(rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+		}
+	}
+	return pw.Close()
+}
