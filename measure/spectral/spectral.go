@@ -173,12 +173,34 @@ func pivots(v *mat.Dense) *mat.Dense {
 
 // Leading returns the k largest eigenvalues of D^-½ W D^-½, largest first, and their eigenvectors as columns, n×k.
 // They are in [-1, 1]; the value 1 appears once for each connected part. A node without edges counts as a part of its
-// own. It iterates on a block of k+8 vectors, filtered by a Chebyshev polynomial, until the residuals of the k leading
-// ones are below 1e-8; ErrConverge after 300 rounds. Each round takes time O(edges·k + n·k²).
+// own. Up to 2048 nodes all eigenvectors are computed, in time O(n³). Above, a block of k+8 vectors is filtered by a
+// Chebyshev polynomial until the residuals of the k leading ones are below 1e-8, in time O(edges·k + n·k²) a round;
+// ErrConverge after 300 rounds, which happens where many eigenvalues lie close together around the kth.
 func (g *Graph) Leading(ctx context.Context, k int, seed uint64) ([]float64, *mat.Dense, error) {
 	if k < 1 || k > g.n {
 		return nil, nil, fmt.Errorf("spectral: %d eigenvectors of a graph of %d nodes: %w", k, g.n, vec.ErrTooFew)
 	}
+	if g.n > 2048 {
+		return g.iterate(ctx, k, seed)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	one := mat.NewDense(g.n, g.n, nil)
+	for i := range g.n {
+		one.Set(i, i, 1)
+	}
+	all := mat.NewDense(g.n, g.n, nil)
+	g.mul(all, one)
+	values, v, err := decompose(all)
+	if err != nil {
+		return nil, nil, err
+	}
+	return values[:k], mat.DenseCopyOf(v.Slice(0, g.n, 0, k)), nil
+}
+
+// iterate is Leading for large graphs.
+func (g *Graph) iterate(ctx context.Context, k int, seed uint64) ([]float64, *mat.Dense, error) {
 	const degree, tolerance = 12, 1e-8
 	b := min(g.n, k+8)
 	rng := rand.New(rand.NewPCG(seed, 0x5bec))
@@ -195,7 +217,9 @@ func (g *Graph) Leading(ctx context.Context, k int, seed uint64) ([]float64, *ma
 		x = g.filter(x, y, degree, cut)
 		orthonormal(x, rng)
 		g.mul(y, x)
-		values, rotate, err := ritz(x, y)
+		var h mat.Dense
+		h.Mul(x.T(), y)
+		values, rotate, err := decompose(&h)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -292,11 +316,9 @@ func orthonormal(x *mat.Dense, rng *rand.Rand) {
 	}
 }
 
-// ritz returns the eigenvalues of xᵀy, largest first, and its eigenvectors.
-func ritz(x, y *mat.Dense) ([]float64, *mat.Dense, error) {
-	_, b := x.Dims()
-	var h mat.Dense
-	h.Mul(x.T(), y)
+// decompose returns the eigenvalues of h, symmetric up to rounding, largest first, and its eigenvectors.
+func decompose(h *mat.Dense) ([]float64, *mat.Dense, error) {
+	b, _ := h.Dims()
 	sym := mat.NewSymDense(b, nil)
 	for i := range b {
 		for j := i; j < b; j++ {

@@ -24,10 +24,17 @@ func TestRing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, v, err := g.Leading(t.Context(), k, 1)
-	if err != nil {
-		t.Fatal(err)
+	for _, leading := range []func(context.Context, int, uint64) ([]float64, *mat.Dense, error){g.Leading, g.iterate} {
+		values, v, err := leading(t.Context(), k, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring(t, values, v)
 	}
+}
+
+func ring(t *testing.T, values []float64, v *mat.Dense) {
+	const n, k = 60, 9
 	for j, got := range values {
 		want := math.Cos(2 * math.Pi * float64((j+1)/2) / n)
 		if math.Abs(got-want) > 1e-12 {
@@ -67,7 +74,7 @@ func TestAgainstDense(t *testing.T) {
 	var e mat.EigenSym
 	e.Factorize(s, false)
 	all := e.Values(nil)
-	values, _, err := g.Leading(t.Context(), 12, 0)
+	values, _, err := g.iterate(t.Context(), 12, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +107,10 @@ func TestParts(t *testing.T) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v\nwant %v", got, want)
+	}
+	values, _, err := g.iterate(t.Context(), len(sizes)+1, 7)
+	if err != nil || math.Abs(values[4]-1) > 1e-12 || values[5] > .9 {
+		t.Errorf("iterated: %v %v, want 1 five times", values, err)
 	}
 	one, err := g.Cluster(t.Context(), 1, 7)
 	if err != nil || one[0] != 0 || one[len(one)-1] != 0 {
