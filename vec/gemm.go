@@ -115,35 +115,41 @@ type workspace struct {
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
+// block computes rows iLo to iHi and columns jLo to jHi of dst.
 func (w *workspace) block(t tiling, dst Matrix, a, b operand, depth, iLo, iHi, jLo, jHi int) {
 	part := evenly(depth, maxDepth, 1)
 	grow(&w.panels, ceilTo(jHi-jLo, t.lanes)*part)
-	grow(&w.rows, t.rows*part)
-	grow(&w.tile, t.rows*t.width)
 	for p := 0; p < depth; p += part {
 		k := min(part, depth-p)
 		for j := jLo; j < jHi; j += t.width {
 			pack(t, w.panels[(j-jLo)*k:], b, p, k, j, min(j+t.width, jHi))
 		}
-		for i := iLo; i < iHi; i += t.rows {
-			height := min(t.rows, iHi-i)
-			rows, step, next := a.data, a.step, a.next
-			if height == t.rows && next == 1 {
-				rows = rows[i*step+p:]
+		w.multiply(t, dst, a, p, k, iLo, iHi, w.panels, jLo, jHi)
+	}
+}
+
+// multiply writes, or for p > 0 adds, what depths p to p+k contribute to the block of dst whose panels of b these are.
+func (w *workspace) multiply(t tiling, dst Matrix, a operand, p, k, iLo, iHi int, panels []float32, jLo, jHi int) {
+	grow(&w.rows, t.rows*k)
+	grow(&w.tile, t.rows*t.width)
+	for i := iLo; i < iHi; i += t.rows {
+		height := min(t.rows, iHi-i)
+		rows, step, next := a.data, a.step, a.next
+		if height == t.rows && next == 1 {
+			rows = rows[i*step+p:]
+		} else {
+			rows, step, next = w.rows, 1, t.rows
+			packRows(rows, t.rows, a, p, k, i, height)
+		}
+		for j := jLo; j < jHi; j += t.width {
+			panel := panels[(j-jLo)*k:]
+			width := min(t.width, jHi-j)
+			if whole := ceilTo(width, t.lanes); height == t.rows && width == whole {
+				tile(t, k, rows, step, next, panel, width, dst.Data[i*dst.Cols+j:], dst.Cols, p > 0)
 			} else {
-				rows, step, next = w.rows, 1, t.rows
-				packRows(rows, t.rows, a, p, k, i, height)
-			}
-			for j := jLo; j < jHi; j += t.width {
-				panel := w.panels[(j-jLo)*k:]
-				width := min(t.width, jHi-j)
-				if whole := ceilTo(width, t.lanes); height == t.rows && width == whole {
-					tile(t, k, rows, step, next, panel, width, dst.Data[i*dst.Cols+j:], dst.Cols, p > 0)
-				} else {
-					tile(t, k, rows, step, next, panel, whole, w.tile, whole, false)
-					for r := range height {
-						put(dst.Row(i + r)[j:j+width], w.tile[r*whole:], p > 0)
-					}
+				tile(t, k, rows, step, next, panel, whole, w.tile, whole, false)
+				for r := range height {
+					put(dst.Row(i + r)[j:j+width], w.tile[r*whole:], p > 0)
 				}
 			}
 		}
@@ -210,6 +216,50 @@ func packRows(out []float32, rows int, a operand, p, k, i, height int) {
 		}
 		clear(row[height:])
 	}
+}
+
+// Packed is the right side of [MulT], made ready once for many products. It is safe for concurrent use.
+type Packed struct {
+	t          tiling
+	rows, cols int
+	panels     []float32 // by parts of the depth
+}
+
+// Pack copies b, m×d, into the order in which products read it.
+func Pack(b Matrix) *Packed {
+	q := &Packed{t: tiles(), rows: b.Rows, cols: b.Cols}
+	if b.Rows == 0 || b.Cols == 0 {
+		return q
+	}
+	whole := ceilTo(b.Rows, q.t.lanes)
+	q.panels = make([]float32, whole*b.Cols)
+	part := evenly(b.Cols, maxDepth, 1)
+	for p := 0; p < b.Cols; p += part {
+		k := min(part, b.Cols-p)
+		for j := 0; j < b.Rows; j += q.t.width {
+			pack(q.t, q.panels[whole*p+j*k:], operand{b.Data, 1, b.Cols}, p, k, j, min(j+q.t.width, b.Rows))
+		}
+	}
+	return q
+}
+
+// MulT writes a·bᵀ to dst and returns it: a is n×d, dst is n×m, allocated if it is the zero Matrix. Unlike the function
+// MulT it keeps to its caller's goroutine, for a caller that has several.
+func (q *Packed) MulT(dst, a Matrix) Matrix {
+	sameLen(a.Cols, q.cols)
+	dst = dst.Shaped(a.Rows, q.rows)
+	if q.panels == nil {
+		clear(dst.Data)
+		return dst
+	}
+	w := workspaces.Get().(*workspace)
+	defer workspaces.Put(w)
+	whole := ceilTo(q.rows, q.t.lanes)
+	part := evenly(q.cols, maxDepth, 1)
+	for p := 0; p < q.cols; p += part {
+		w.multiply(q.t, dst, operand{a.Data, a.Cols, 1}, p, min(part, q.cols-p), 0, a.Rows, q.panels[whole*p:], 0, q.rows)
+	}
+	return dst
 }
 
 // tileGo is the definition of a tile: 4×4.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// products are the three ways to write n×m sums over depth, each with operands made for it.
+// products are the ways to write n×m sums over depth, each with operands made for it.
 var products = []struct {
 	name string
 	run  func(dst, a, b Matrix) Matrix
@@ -18,6 +18,7 @@ var products = []struct {
 	{"MulT", MulT, plainShape, plainShape},
 	{"Mul", Mul, plainShape, turnedShape},
 	{"TMul", TMul, turnedShape, turnedShape},
+	{"MulT", func(dst, a, b Matrix) Matrix { return Pack(b).MulT(dst, a) }, plainShape, plainShape},
 }
 
 func plainShape(n, depth int) (int, int)  { return n, depth }
@@ -138,6 +139,9 @@ func TestProductsAreSteady(t *testing.T) {
 			if !slices.Equal(got.Data, want.Data) {
 				t.Fatalf("GOMAXPROCS %d changes the result", procs)
 			}
+		}
+		if got := Pack(b).MulT(Matrix{}, a); !slices.Equal(got.Data, want.Data) {
+			t.Fatal("packing beforehand changes the result")
 		}
 		part := MulT(Matrix{}, a.Slice(101, 120), b)
 		if !slices.Equal(part.Data, want.Slice(101, 120).Data) {
