@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Format is how the numbers of a stored row are written as bytes. Rows need no alignment.
@@ -130,7 +131,8 @@ func (f Format) scoreGo(o op, q, step []float32, row []byte) (s float32) {
 	var buf [64]float32 // two whole blocks of Uint4
 	for lo := 0; lo < len(q); lo += len(buf) {
 		q := q[lo:min(lo+len(buf), len(q))]
-		x := f.Decode(buf[:len(q)], row[f.Size(lo):])
+		x := buf[:len(q)]
+		f.decodeGo(x, row[f.Size(lo):])
 		if step != nil {
 			for i, t := range step[lo : lo+len(q)] {
 				x[i] *= t
@@ -149,6 +151,10 @@ func (f Format) scoreGo(o op, q, step []float32, row []byte) (s float32) {
 // other 16. If less than 32 numbers are left, n of them, the last block has (n+1)/2 bytes, whose low halves hold
 // the first (n+1)/2 numbers and whose high halves the others; a high half left over is 0.
 func (f Format) Append(dst []byte, v []float32) []byte {
+	at, size := len(dst), f.Size(len(v))
+	dst = slices.Grow(dst, size)
+	n := encodeFast(f, dst[at:at+size], v)
+	dst, v = dst[:at+f.Size(n)], v[n:]
 	switch f {
 	case Float32:
 		for _, x := range v {
@@ -180,8 +186,6 @@ func (f Format) Append(dst []byte, v []float32) []byte {
 				dst = append(dst, c)
 			}
 		}
-	default:
-		panic("vec: " + f.String())
 	}
 	return dst
 }
@@ -189,6 +193,12 @@ func (f Format) Append(dst []byte, v []float32) []byte {
 // Decode writes the first len(dst) numbers of row, as Append wrote it, to dst and returns dst. Of Uint4 it can read
 // whole blocks or all of a row: 32 numbers, 64, and so on, or as many as Append was given.
 func (f Format) Decode(dst []float32, row []byte) []float32 {
+	n := decodeFast(f, dst, row[:f.Size(len(dst))])
+	f.decodeGo(dst[n:], row[f.Size(n):])
+	return dst
+}
+
+func (f Format) decodeGo(dst []float32, row []byte) {
 	row = row[:f.Size(len(dst))]
 	switch f {
 	case Float32:
@@ -220,7 +230,6 @@ func (f Format) Decode(dst []float32, row []byte) []float32 {
 			rest, row = rest[n:], row[half:]
 		}
 	}
-	return dst
 }
 
 // toUint rounds x to the nearest of 0 to top; NaN gives 0.

@@ -1,7 +1,10 @@
 package vec
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -120,4 +123,52 @@ func TestBFloat16All(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Rows of halves come out as the numbers one by one do, whatever their length and place.
+func TestConversionKernels(t *testing.T) {
+	var values []float32
+	for i := range 1 << 16 { // each half, and numbers at and beside the middle between it and the next
+		h := FromFloat16(uint16(i))
+		mid := (h + FromFloat16(uint16(i+1))) / 2
+		values = append(values, h, mid, math.Nextafter32(mid, 0), math.Nextafter32(mid, 1e9), FromBFloat16(uint16(i)),
+			math.Float32frombits(uint32(i)<<16|0x7fff), math.Float32frombits(uint32(i)<<16|0x8000), math.Float32frombits(uint32(i)<<16|0x8001))
+	}
+	r := rand.New(rand.NewPCG(4, 1))
+	for range 1 << 16 {
+		values = append(values, math.Float32frombits(r.Uint32()))
+	}
+	onEach(t, func(t *testing.T) {
+		for f, to := range map[Format]func(float32) uint16{Float16: ToFloat16, BFloat16: ToBFloat16} {
+			got := f.Append(nil, values)
+			for i, x := range values {
+				if h := binary.LittleEndian.Uint16(got[2*i:]); h != to(x) {
+					t.Fatalf("%v: %v (%#x) becomes %#x, want %#x", f, x, math.Float32bits(x), h, to(x))
+				}
+			}
+		}
+		before, _ := guarded[byte](t, 1000)
+		beforeF, _ := guarded[float32](t, 300)
+		for f, from := range map[Format]func(uint16) float32{Float16: FromFloat16, BFloat16: FromBFloat16, Uint8: func(h uint16) float32 { return float32(h & 255) }} {
+			for n := range 150 {
+				row := before(f.Size(n))
+				for i := range row {
+					row[i] = byte(r.Uint32())
+				}
+				dst := f.Decode(beforeF(n), row)
+				for i, x := range dst {
+					var b [2]byte
+					copy(b[:], row[f.Size(i):f.Size(i+1)])
+					if want := from(binary.LittleEndian.Uint16(b[:])); math.Float32bits(x) != math.Float32bits(want) {
+						t.Fatalf("%v: %x becomes %v, want %v", f, b, x, want)
+					}
+				}
+				head := []byte("head")
+				out := f.Append(head, dst)
+				if string(out[:4]) != "head" || f == Uint8 && !bytes.Equal(out[4:], row) {
+					t.Fatalf("%v: %d numbers come back as %x, want %x", f, n, out, row)
+				}
+			}
+		}
+	})
 }

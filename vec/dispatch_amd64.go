@@ -89,6 +89,53 @@ func (f Format) scoreFast(o op, dst, q, step []float32, data []byte, stride int,
 
 // scoreFast is the same for rows that are float32 already.
 func scoreFast(o op, dst, q, rows []float32, ids []uint32) bool {
-	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(rows))), 4*len(rows))
-	return Float32.scoreFast(o, dst, q, nil, data, 4*len(q), ids)
+	return Float32.scoreFast(o, dst, q, nil, asBytes(rows), 4*len(q), ids)
+}
+
+func asBytes(v []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
+}
+
+// encodeFast writes the numbers of v, or the first of them, as a row to dst and says how many.
+func encodeFast(f Format, dst []byte, v []float32) int {
+	if f == Float32 { // this processor's own
+		copy(dst, asBytes(v))
+		return len(v)
+	}
+	if !hasAVX2 {
+		return 0
+	}
+	n := len(v) &^ 7
+	switch f {
+	case Float16:
+		encodeFloat16AVX2(unsafe.SliceData(dst), unsafe.SliceData(v), n)
+	case BFloat16:
+		encodeBFloat16AVX2(unsafe.SliceData(dst), unsafe.SliceData(v), n)
+	default:
+		return 0
+	}
+	return n
+}
+
+// decodeFast writes the first numbers of a row to dst and says how many.
+func decodeFast(f Format, dst []float32, row []byte) int {
+	if f == Float32 {
+		copy(asBytes(dst), row)
+		return len(dst)
+	}
+	if !hasAVX2 {
+		return 0
+	}
+	n := len(dst) &^ 7
+	switch f {
+	case Float16:
+		decodeFloat16AVX2(unsafe.SliceData(dst), unsafe.SliceData(row), n)
+	case BFloat16:
+		decodeBFloat16AVX2(unsafe.SliceData(dst), unsafe.SliceData(row), n)
+	case Uint8:
+		decodeUint8AVX2(unsafe.SliceData(dst), unsafe.SliceData(row), n)
+	default:
+		return 0
+	}
+	return n
 }

@@ -93,13 +93,27 @@ func Normalize(dst, a []float32) float32 {
 // Scale writes s·a to dst, which may be a itself.
 func Scale(dst, a []float32, s float32) {
 	sameLen(len(dst), len(a))
-	scaleGo(dst, a, s)
+	switch {
+	case hasAVX512:
+		scaleAVX512(dst, a, s)
+	case hasAVX2:
+		scaleAVX2(dst, a, s)
+	default:
+		scaleGo(dst, a, s)
+	}
 }
 
 // AddScaled adds s·a to dst.
 func AddScaled(dst, a []float32, s float32) {
 	sameLen(len(dst), len(a))
-	addScaledGo(dst, a, s)
+	switch {
+	case hasAVX512:
+		addScaledAVX512(dst, a, s)
+	case hasAVX2:
+		addScaledAVX2(dst, a, s)
+	default:
+		addScaledGo(dst, a, s)
+	}
 }
 
 // The plain versions sum in four chains, as the assembly does in each of its lanes: one chain would wait for every sum.

@@ -183,3 +183,143 @@ func squaredL2sUint4AVX512(dst []float32, q []float32, step *float32, rows *byte
 //
 //go:noescape
 func l1sUint4AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+
+// scaleAVX2 is scaleGo.
+//
+//go:noescape
+func scaleAVX2(dst []float32, a []float32, s float32)
+
+// addScaledAVX2 is addScaledGo.
+//
+//go:noescape
+func addScaledAVX2(dst []float32, a []float32, s float32)
+
+// scaleAVX512 is scaleGo.
+//
+//go:noescape
+func scaleAVX512(dst []float32, a []float32, s float32)
+
+// addScaledAVX512 is addScaledGo.
+//
+//go:noescape
+func addScaledAVX512(dst []float32, a []float32, s float32)
+
+// dotInt8AVX2 is dotInt8Go.
+//
+//go:noescape
+func dotInt8AVX2(a []int8, b []int8) int32
+
+// dotInt8AVX512 is dotInt8Go.
+//
+//go:noescape
+func dotInt8AVX512(a []int8, b []int8) int32
+
+// squaredL2Int8AVX2 is squaredL2Int8Go.
+//
+//go:noescape
+func squaredL2Int8AVX2(a []int8, b []int8) int32
+
+// squaredL2Int8AVX512 is squaredL2Int8Go.
+//
+//go:noescape
+func squaredL2Int8AVX512(a []int8, b []int8) int32
+
+// dotUint8AVX2 is dotUint8Go.
+//
+//go:noescape
+func dotUint8AVX2(a []uint8, b []uint8) int32
+
+// dotUint8AVX512 is dotUint8Go.
+//
+//go:noescape
+func dotUint8AVX512(a []uint8, b []uint8) int32
+
+// squaredL2Uint8AVX2 is squaredL2Uint8Go.
+//
+//go:noescape
+func squaredL2Uint8AVX2(a []uint8, b []uint8) int32
+
+// squaredL2Uint8AVX512 is squaredL2Uint8Go.
+//
+//go:noescape
+func squaredL2Uint8AVX512(a []uint8, b []uint8) int32
+
+// dotUint8Int8AVX2 is dotUint8Int8Go.
+//
+//go:noescape
+func dotUint8Int8AVX2(a []uint8, b []int8) int32
+
+// dotUint8Int8AVX512 is dotUint8Int8Go.
+//
+//go:noescape
+func dotUint8Int8AVX512(a []uint8, b []int8) int32
+
+// l1Int8AVX2 is l1Int8Go.
+//
+//go:noescape
+func l1Int8AVX2(a []int8, b []int8) int32
+
+// l1Uint8AVX2 is l1Uint8Go.
+//
+//go:noescape
+func l1Uint8AVX2(a []uint8, b []uint8) int32
+
+// hammingAVX2 is hammingGo.
+//
+//go:noescape
+func hammingAVX2(a []byte, b []byte) int32
+
+// hammingsAVX2 writes to dst the result of q and each row.
+//
+//go:noescape
+func hammingsAVX2(dst []int32, q []byte, rows *byte, stride int, ids *uint32)
+
+// l1Int8AVX512 is l1Int8Go.
+//
+//go:noescape
+func l1Int8AVX512(a []int8, b []int8) int32
+
+// l1Uint8AVX512 is l1Uint8Go.
+//
+//go:noescape
+func l1Uint8AVX512(a []uint8, b []uint8) int32
+
+// hammingAVX512 is hammingGo.
+//
+//go:noescape
+func hammingAVX512(a []byte, b []byte) int32
+
+// hammingsAVX512 writes to dst the result of q and each row.
+//
+//go:noescape
+func hammingsAVX512(dst []int32, q []byte, rows *byte, stride int, ids *uint32)
+
+// decodeFloat16AVX2 converts len numbers, a multiple of the group.
+//
+//go:noescape
+func decodeFloat16AVX2(dst *float32, src *byte, n int)
+
+// decodeBFloat16AVX2 converts len numbers, a multiple of the group.
+//
+//go:noescape
+func decodeBFloat16AVX2(dst *float32, src *byte, n int)
+
+// decodeUint8AVX2 converts len numbers, a multiple of the group.
+//
+//go:noescape
+func decodeUint8AVX2(dst *float32, src *byte, n int)
+
+// encodeFloat16AVX2 converts len numbers, a multiple of the group.
+//
+//go:noescape
+func encodeFloat16AVX2(dst *byte, src *float32, n int)
+
+// encodeBFloat16AVX2 converts len numbers, a multiple of the group.
+//
+//go:noescape
+func encodeBFloat16AVX2(dst *byte, src *float32, n int)
+
+// loadsAVX512 loads a and b, whole blocks of 64, and returns 0: no dot product can be faster.
+//
+//go:noescape
+func loadsAVX512(a []float32, b []float32) float32

@@ -72,12 +72,6 @@ DATA slide<>+30(SB)/1, $0x80
 DATA slide<>+31(SB)/1, $0x80
 GLOBL slide<>(SB), RODATA|NOPTR, $32
 
-DATA abs<>+0(SB)/4, $0x7fffffff
-GLOBL abs<>(SB), RODATA|NOPTR, $4
-
-DATA nibble<>+0(SB)/4, $0x0000000f
-GLOBL nibble<>(SB), RODATA|NOPTR, $4
-
 DATA digits<>+0(SB)/4, $(0.0)
 DATA digits<>+4(SB)/4, $(1.0)
 DATA digits<>+8(SB)/4, $(2.0)
@@ -95,6 +89,45 @@ DATA digits<>+52(SB)/4, $(13.0)
 DATA digits<>+56(SB)/4, $(14.0)
 DATA digits<>+60(SB)/4, $(15.0)
 GLOBL digits<>(SB), RODATA|NOPTR, $64
+
+DATA abs<>+0(SB)/4, $0x7fffffff
+GLOBL abs<>(SB), RODATA|NOPTR, $4
+
+DATA nibble<>+0(SB)/4, $0x0000000f
+GLOBL nibble<>(SB), RODATA|NOPTR, $4
+
+DATA flips<>+0(SB)/4, $0x80808080
+GLOBL flips<>(SB), RODATA|NOPTR, $4
+
+DATA oneBytes<>+0(SB)/4, $0x01010101
+GLOBL oneBytes<>(SB), RODATA|NOPTR, $4
+
+DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $4
+
+DATA bfloatHalf<>+0(SB)/4, $0x00007fff
+GLOBL bfloatHalf<>(SB), RODATA|NOPTR, $4
+
+DATA bfloatQuiet<>+0(SB)/4, $0x00400000
+GLOBL bfloatQuiet<>(SB), RODATA|NOPTR, $4
+
+DATA nibbleBits<>+0(SB)/1, $0x00
+DATA nibbleBits<>+1(SB)/1, $0x01
+DATA nibbleBits<>+2(SB)/1, $0x01
+DATA nibbleBits<>+3(SB)/1, $0x02
+DATA nibbleBits<>+4(SB)/1, $0x01
+DATA nibbleBits<>+5(SB)/1, $0x02
+DATA nibbleBits<>+6(SB)/1, $0x02
+DATA nibbleBits<>+7(SB)/1, $0x03
+DATA nibbleBits<>+8(SB)/1, $0x01
+DATA nibbleBits<>+9(SB)/1, $0x02
+DATA nibbleBits<>+10(SB)/1, $0x02
+DATA nibbleBits<>+11(SB)/1, $0x03
+DATA nibbleBits<>+12(SB)/1, $0x02
+DATA nibbleBits<>+13(SB)/1, $0x03
+DATA nibbleBits<>+14(SB)/1, $0x03
+DATA nibbleBits<>+15(SB)/1, $0x04
+GLOBL nibbleBits<>(SB), RODATA|NOPTR, $16
 
 // func dotAVX2(a []float32, b []float32) float32
 // Requires: AVX, FMA3, SSE
@@ -176,12 +209,34 @@ summed5:
 // func dotsFloat32AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·dotsFloat32AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done8
+	CMPQ  DX, $0x20
+	JLE   few7
+	MOVQ  $0x00000020, DX
+
+few7:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again6:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again6
+
+done8:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -189,10 +244,10 @@ TEXT ·dotsFloat32AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct6
+	JZ      direct9
 	MOVL    (DX)(CX*4), CX
 
-direct6:
+direct9:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -206,10 +261,10 @@ direct6:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct7
+	JZ      direct10
 	MOVL    (BX)(CX*4), CX
 
-direct7:
+direct10:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -226,10 +281,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct8
+	JZ      direct11
 	MOVL    (BX)(DX*4), DX
 
-direct8:
+direct11:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -243,10 +298,10 @@ direct8:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct9
+	JZ      direct12
 	MOVL    (DI)(SI*4), SI
 
-direct9:
+direct12:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -262,9 +317,9 @@ direct9:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail11
+	JZ     tail14
 
-loop10:
+loop13:
 	VMOVUPS     (AX)(DI*4), Y8
 	VFMADD231PS (CX)(DI*4), Y8, Y0
 	VFMADD231PS (BX)(DI*4), Y8, Y4
@@ -283,13 +338,13 @@ loop10:
 	VFMADD231PS 96(BX)(DI*4), Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop10
+	JL          loop13
 
-tail11:
+tail14:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked13
+	JG          masked16
 	VMOVUPS     (AX)(DI*4), Y8
 	VFMADD231PS (CX)(DI*4), Y8, Y0
 	VFMADD231PS (BX)(DI*4), Y8, Y4
@@ -299,7 +354,7 @@ tail11:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked13
+	JG          masked16
 	VMOVUPS     (AX)(DI*4), Y8
 	VFMADD231PS (CX)(DI*4), Y8, Y1
 	VFMADD231PS (BX)(DI*4), Y8, Y5
@@ -309,7 +364,7 @@ tail11:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked13
+	JG          masked16
 	VMOVUPS     (AX)(DI*4), Y8
 	VFMADD231PS (CX)(DI*4), Y8, Y2
 	VFMADD231PS (BX)(DI*4), Y8, Y6
@@ -317,10 +372,10 @@ tail11:
 	PREFETCHT0  (SI)(DI*4)
 	MOVQ        R8, DI
 
-masked13:
+masked16:
 	MOVQ        q_len+32(FP), R8
 	SUBQ        DI, R8
-	JZ          summed14
+	JZ          summed17
 	PREFETCHT0  (DX)(DI*4)
 	PREFETCHT0  (SI)(DI*4)
 	MOVQ        R8, R9
@@ -334,7 +389,7 @@ masked13:
 	VMASKMOVPS  (BX)(DI*4), Y8, Y8
 	VFMADD231PS Y8, Y9, Y7
 
-summed14:
+summed17:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -377,10 +432,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct15
+	JZ      direct18
 	MOVL    (DX)(CX*4), CX
 
-direct15:
+direct18:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -392,9 +447,9 @@ direct15:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail17
+	JZ     tail20
 
-loop16:
+loop19:
 	VMOVUPS     (AX)(DX*4), Y4
 	VFMADD231PS (CX)(DX*4), Y4, Y0
 	VMOVUPS     32(AX)(DX*4), Y4
@@ -405,35 +460,35 @@ loop16:
 	VFMADD231PS 96(CX)(DX*4), Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop16
+	JL          loop19
 
-tail17:
+tail20:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked19
+	JG          masked22
 	VMOVUPS     (AX)(DX*4), Y4
 	VFMADD231PS (CX)(DX*4), Y4, Y0
 	MOVQ        BX, DX
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked19
+	JG          masked22
 	VMOVUPS     (AX)(DX*4), Y4
 	VFMADD231PS (CX)(DX*4), Y4, Y1
 	MOVQ        BX, DX
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked19
+	JG          masked22
 	VMOVUPS     (AX)(DX*4), Y4
 	VFMADD231PS (CX)(DX*4), Y4, Y2
 	MOVQ        BX, DX
 
-masked19:
+masked22:
 	MOVQ        q_len+32(FP), BX
 	SUBQ        DX, BX
-	JZ          summed20
+	JZ          summed23
 	MOVQ        BX, SI
 	NEGQ        SI
 	LEAQ        laneMask<>+64(SB), BX
@@ -443,7 +498,7 @@ masked19:
 	VMASKMOVPS  (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y5, Y3
 
-summed20:
+summed23:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -476,9 +531,9 @@ TEXT ·squaredL2AVX2(SB), NOSPLIT, $0-52
 	MOVQ   a_len+8(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail22
+	JZ     tail25
 
-loop21:
+loop24:
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y0
@@ -493,13 +548,13 @@ loop21:
 	VFMADD231PS Y4, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop21
+	JL          loop24
 
-tail22:
+tail25:
 	LEAQ        8(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked24
+	JG          masked27
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y0
@@ -507,7 +562,7 @@ tail22:
 	LEAQ        8(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked24
+	JG          masked27
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y1
@@ -515,16 +570,16 @@ tail22:
 	LEAQ        8(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked24
+	JG          masked27
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y2
 	MOVQ        BX, DX
 
-masked24:
+masked27:
 	MOVQ        a_len+8(FP), BX
 	SUBQ        DX, BX
-	JZ          summed25
+	JZ          summed28
 	MOVQ        BX, SI
 	NEGQ        SI
 	LEAQ        laneMask<>+64(SB), BX
@@ -535,7 +590,7 @@ masked24:
 	VSUBPS      Y4, Y5, Y4
 	VFMADD231PS Y4, Y4, Y3
 
-summed25:
+summed28:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -552,12 +607,34 @@ summed25:
 // func squaredL2sFloat32AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·squaredL2sFloat32AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done31
+	CMPQ  DX, $0x20
+	JLE   few30
+	MOVQ  $0x00000020, DX
+
+few30:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again29:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again29
+
+done31:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -565,10 +642,10 @@ TEXT ·squaredL2sFloat32AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct26
+	JZ      direct32
 	MOVL    (DX)(CX*4), CX
 
-direct26:
+direct32:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -582,10 +659,10 @@ direct26:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct27
+	JZ      direct33
 	MOVL    (BX)(CX*4), CX
 
-direct27:
+direct33:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -602,10 +679,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct28
+	JZ      direct34
 	MOVL    (BX)(DX*4), DX
 
-direct28:
+direct34:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -619,10 +696,10 @@ direct28:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct29
+	JZ      direct35
 	MOVL    (DI)(SI*4), SI
 
-direct29:
+direct35:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -638,9 +715,9 @@ direct29:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail31
+	JZ     tail37
 
-loop30:
+loop36:
 	VMOVUPS     (AX)(DI*4), Y8
 	VSUBPS      (CX)(DI*4), Y8, Y9
 	VFMADD231PS Y9, Y9, Y0
@@ -667,13 +744,13 @@ loop30:
 	VFMADD231PS Y8, Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop30
+	JL          loop36
 
-tail31:
+tail37:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked33
+	JG          masked39
 	VMOVUPS     (AX)(DI*4), Y8
 	VSUBPS      (CX)(DI*4), Y8, Y9
 	VFMADD231PS Y9, Y9, Y0
@@ -685,7 +762,7 @@ tail31:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked33
+	JG          masked39
 	VMOVUPS     (AX)(DI*4), Y8
 	VSUBPS      (CX)(DI*4), Y8, Y9
 	VFMADD231PS Y9, Y9, Y1
@@ -697,7 +774,7 @@ tail31:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked33
+	JG          masked39
 	VMOVUPS     (AX)(DI*4), Y8
 	VSUBPS      (CX)(DI*4), Y8, Y9
 	VFMADD231PS Y9, Y9, Y2
@@ -707,10 +784,10 @@ tail31:
 	PREFETCHT0  (SI)(DI*4)
 	MOVQ        R8, DI
 
-masked33:
+masked39:
 	MOVQ        q_len+32(FP), R8
 	SUBQ        DI, R8
-	JZ          summed34
+	JZ          summed40
 	PREFETCHT0  (DX)(DI*4)
 	PREFETCHT0  (SI)(DI*4)
 	MOVQ        R8, R9
@@ -726,7 +803,7 @@ masked33:
 	VSUBPS      Y8, Y9, Y8
 	VFMADD231PS Y8, Y8, Y7
 
-summed34:
+summed40:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -769,10 +846,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct35
+	JZ      direct41
 	MOVL    (DX)(CX*4), CX
 
-direct35:
+direct41:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -784,9 +861,9 @@ direct35:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail37
+	JZ     tail43
 
-loop36:
+loop42:
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y0
@@ -801,13 +878,13 @@ loop36:
 	VFMADD231PS Y4, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop36
+	JL          loop42
 
-tail37:
+tail43:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked39
+	JG          masked45
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y0
@@ -815,7 +892,7 @@ tail37:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked39
+	JG          masked45
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y1
@@ -823,16 +900,16 @@ tail37:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked39
+	JG          masked45
 	VMOVUPS     (AX)(DX*4), Y4
 	VSUBPS      (CX)(DX*4), Y4, Y4
 	VFMADD231PS Y4, Y4, Y2
 	MOVQ        BX, DX
 
-masked39:
+masked45:
 	MOVQ        q_len+32(FP), BX
 	SUBQ        DX, BX
-	JZ          summed40
+	JZ          summed46
 	MOVQ        BX, SI
 	NEGQ        SI
 	LEAQ        laneMask<>+64(SB), BX
@@ -843,7 +920,7 @@ masked39:
 	VSUBPS      Y4, Y5, Y4
 	VFMADD231PS Y4, Y4, Y3
 
-summed40:
+summed46:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -877,9 +954,9 @@ TEXT ·l1AVX2(SB), NOSPLIT, $0-52
 	MOVQ         a_len+8(FP), BX
 	XORQ         DX, DX
 	ANDQ         $-32, BX
-	JZ           tail42
+	JZ           tail48
 
-loop41:
+loop47:
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -898,13 +975,13 @@ loop41:
 	VADDPS  Y5, Y4, Y4
 	ADDQ    $0x20, DX
 	CMPQ    DX, BX
-	JL      loop41
+	JL      loop47
 
-tail42:
+tail48:
 	LEAQ    8(DX), BX
 	MOVQ    a_len+8(FP), SI
 	CMPQ    BX, SI
-	JG      masked44
+	JG      masked50
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -913,7 +990,7 @@ tail42:
 	LEAQ    8(DX), BX
 	MOVQ    a_len+8(FP), SI
 	CMPQ    BX, SI
-	JG      masked44
+	JG      masked50
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -922,17 +999,17 @@ tail42:
 	LEAQ    8(DX), BX
 	MOVQ    a_len+8(FP), SI
 	CMPQ    BX, SI
-	JG      masked44
+	JG      masked50
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
 	VADDPS  Y5, Y3, Y3
 	MOVQ    BX, DX
 
-masked44:
+masked50:
 	MOVQ       a_len+8(FP), BX
 	SUBQ       DX, BX
-	JZ         summed45
+	JZ         summed51
 	MOVQ       BX, SI
 	NEGQ       SI
 	LEAQ       laneMask<>+64(SB), BX
@@ -944,7 +1021,7 @@ masked44:
 	VANDPS     Y0, Y5, Y5
 	VADDPS     Y5, Y4, Y4
 
-summed45:
+summed51:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -968,17 +1045,39 @@ TEXT ·l1sFloat32AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), CX
 	CMPQ         CX, $0x02
 	JL           rest
-	MOVQ         (SP), CX
+	MOVQ         ids+72(FP), CX
 	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct46
-	MOVL         (DX)(CX*4), CX
+	TESTQ        CX, CX
+	JZ           done54
+	CMPQ         DX, $0x20
+	JLE          few53
+	MOVQ         $0x00000020, DX
 
-direct46:
+few53:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again52:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again52
+
+done54:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct55
+	MOVL    (DX)(CX*4), CX
+
+direct55:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -992,10 +1091,10 @@ direct46:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct47
+	JZ      direct56
 	MOVL    (BX)(CX*4), CX
 
-direct47:
+direct56:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -1012,10 +1111,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct48
+	JZ      direct57
 	MOVL    (BX)(DX*4), DX
 
-direct48:
+direct57:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -1029,10 +1128,10 @@ direct48:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct49
+	JZ      direct58
 	MOVL    (DI)(SI*4), SI
 
-direct49:
+direct58:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -1048,9 +1147,9 @@ direct49:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail51
+	JZ     tail60
 
-loop50:
+loop59:
 	VMOVUPS    (AX)(DI*4), Y9
 	VSUBPS     (CX)(DI*4), Y9, Y10
 	VANDPS     Y0, Y10, Y10
@@ -1085,13 +1184,13 @@ loop50:
 	VADDPS     Y9, Y8, Y8
 	ADDQ       $0x20, DI
 	CMPQ       DI, R8
-	JL         loop50
+	JL         loop59
 
-tail51:
+tail60:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked53
+	JG         masked62
 	VMOVUPS    (AX)(DI*4), Y9
 	VSUBPS     (CX)(DI*4), Y9, Y10
 	VANDPS     Y0, Y10, Y10
@@ -1105,7 +1204,7 @@ tail51:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked53
+	JG         masked62
 	VMOVUPS    (AX)(DI*4), Y9
 	VSUBPS     (CX)(DI*4), Y9, Y10
 	VANDPS     Y0, Y10, Y10
@@ -1119,7 +1218,7 @@ tail51:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked53
+	JG         masked62
 	VMOVUPS    (AX)(DI*4), Y9
 	VSUBPS     (CX)(DI*4), Y9, Y10
 	VANDPS     Y0, Y10, Y10
@@ -1131,10 +1230,10 @@ tail51:
 	PREFETCHT0 (SI)(DI*4)
 	MOVQ       R8, DI
 
-masked53:
+masked62:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed54
+	JZ         summed63
 	PREFETCHT0 (DX)(DI*4)
 	PREFETCHT0 (SI)(DI*4)
 	MOVQ       R8, R9
@@ -1152,7 +1251,7 @@ masked53:
 	VANDPS     Y0, Y9, Y9
 	VADDPS     Y9, Y8, Y8
 
-summed54:
+summed63:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -1195,10 +1294,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct55
+	JZ      direct64
 	MOVL    (DX)(CX*4), CX
 
-direct55:
+direct64:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -1210,9 +1309,9 @@ direct55:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail57
+	JZ     tail66
 
-loop56:
+loop65:
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -1231,13 +1330,13 @@ loop56:
 	VADDPS  Y5, Y4, Y4
 	ADDQ    $0x20, DX
 	CMPQ    DX, BX
-	JL      loop56
+	JL      loop65
 
-tail57:
+tail66:
 	LEAQ    8(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked59
+	JG      masked68
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -1246,7 +1345,7 @@ tail57:
 	LEAQ    8(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked59
+	JG      masked68
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
@@ -1255,17 +1354,17 @@ tail57:
 	LEAQ    8(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked59
+	JG      masked68
 	VMOVUPS (AX)(DX*4), Y5
 	VSUBPS  (CX)(DX*4), Y5, Y5
 	VANDPS  Y0, Y5, Y5
 	VADDPS  Y5, Y3, Y3
 	MOVQ    BX, DX
 
-masked59:
+masked68:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed60
+	JZ         summed69
 	MOVQ       BX, SI
 	NEGQ       SI
 	LEAQ       laneMask<>+64(SB), BX
@@ -1277,7 +1376,7 @@ masked59:
 	VANDPS     Y0, Y5, Y5
 	VADDPS     Y5, Y4, Y4
 
-summed60:
+summed69:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -1301,12 +1400,34 @@ done:
 // func dotsFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, CMOV, F16C, FMA3, MMX+
 TEXT ·dotsFloat16AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done72
+	CMPQ  DX, $0x20
+	JLE   few71
+	MOVQ  $0x00000020, DX
+
+few71:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again70:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again70
+
+done72:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -1314,10 +1435,10 @@ TEXT ·dotsFloat16AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct61
+	JZ      direct73
 	MOVL    (DX)(CX*4), CX
 
-direct61:
+direct73:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -1331,10 +1452,10 @@ direct61:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct62
+	JZ      direct74
 	MOVL    (BX)(CX*4), CX
 
-direct62:
+direct74:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -1351,10 +1472,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct63
+	JZ      direct75
 	MOVL    (BX)(DX*4), DX
 
-direct63:
+direct75:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -1368,10 +1489,10 @@ direct63:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct64
+	JZ      direct76
 	MOVL    (DI)(SI*4), SI
 
-direct64:
+direct76:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -1387,9 +1508,9 @@ direct64:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail66
+	JZ     tail78
 
-loop65:
+loop77:
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -1414,13 +1535,13 @@ loop65:
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop65
+	JL          loop77
 
-tail66:
+tail78:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked68
+	JG          masked80
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -1432,7 +1553,7 @@ tail66:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked68
+	JG          masked80
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y1
@@ -1444,7 +1565,7 @@ tail66:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked68
+	JG          masked80
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y2
@@ -1454,10 +1575,10 @@ tail66:
 	PREFETCHT0  (SI)(DI*2)
 	MOVQ        R8, DI
 
-masked68:
+masked80:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed69
+	JZ         summed81
 	PREFETCHT0 (DX)(DI*2)
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, R10
@@ -1469,53 +1590,53 @@ masked68:
 	SHLQ       $0x01, R8
 	SHLQ       $0x01, DI
 	CMPQ       DI, $0x10
-	JL         short70
+	JL         short82
 	VMOVDQU    -16(CX)(DI*1), X9
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X9, X9
-	JMP        done72
+	JMP        done84
 
-short70:
+short82:
 	VPXOR X9, X9, X9
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again71:
+again83:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    R9
-	JNZ     again71
+	JNZ     again83
 
-done72:
+done84:
 	VCVTPH2PS   X9, Y9
 	VFMADD231PS Y9, Y8, Y3
 	CMPQ        DI, $0x10
-	JL          short73
+	JL          short85
 	VMOVDQU     -16(BX)(DI*1), X9
 	LEAQ        slide<>+16(SB), CX
 	SUBQ        R8, CX
 	VPSHUFB     (CX), X9, X9
-	JMP         done75
+	JMP         done87
 
-short73:
+short85:
 	VPXOR X9, X9, X9
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again74:
+again86:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    BX
-	JNZ     again74
+	JNZ     again86
 
-done75:
+done87:
 	VCVTPH2PS   X9, Y9
 	VFMADD231PS Y9, Y8, Y7
 
-summed69:
+summed81:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -1558,10 +1679,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct76
+	JZ      direct88
 	MOVL    (DX)(CX*4), CX
 
-direct76:
+direct88:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -1573,9 +1694,9 @@ direct76:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail78
+	JZ     tail90
 
-loop77:
+loop89:
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -1590,13 +1711,13 @@ loop77:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop77
+	JL          loop89
 
-tail78:
+tail90:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked80
+	JG          masked92
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -1604,7 +1725,7 @@ tail78:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked80
+	JG          masked92
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VFMADD231PS Y5, Y4, Y1
@@ -1612,16 +1733,16 @@ tail78:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked80
+	JG          masked92
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VFMADD231PS Y5, Y4, Y2
 	MOVQ        BX, DX
 
-masked80:
+masked92:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed81
+	JZ         summed93
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -1631,30 +1752,30 @@ masked80:
 	SHLQ       $0x01, BX
 	SHLQ       $0x01, DX
 	CMPQ       DX, $0x10
-	JL         short82
+	JL         short94
 	VMOVDQU    -16(CX)(DX*1), X5
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X5, X5
-	JMP        done84
+	JMP        done96
 
-short82:
+short94:
 	VPXOR X5, X5, X5
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again83:
+again95:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (CX), X5, X5
 	DECQ    CX
 	DECQ    DX
-	JNZ     again83
+	JNZ     again95
 
-done84:
+done96:
 	VCVTPH2PS   X5, Y5
 	VFMADD231PS Y5, Y4, Y3
 
-summed81:
+summed93:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -1678,12 +1799,34 @@ done:
 // func squaredL2sFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, CMOV, F16C, FMA3, MMX+
 TEXT ·squaredL2sFloat16AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done99
+	CMPQ  DX, $0x20
+	JLE   few98
+	MOVQ  $0x00000020, DX
+
+few98:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again97:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again97
+
+done99:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -1691,10 +1834,10 @@ TEXT ·squaredL2sFloat16AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct85
+	JZ      direct100
 	MOVL    (DX)(CX*4), CX
 
-direct85:
+direct100:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -1708,10 +1851,10 @@ direct85:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct86
+	JZ      direct101
 	MOVL    (BX)(CX*4), CX
 
-direct86:
+direct101:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -1728,10 +1871,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct87
+	JZ      direct102
 	MOVL    (BX)(DX*4), DX
 
-direct87:
+direct102:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -1745,10 +1888,10 @@ direct87:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct88
+	JZ      direct103
 	MOVL    (DI)(SI*4), SI
 
-direct88:
+direct103:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -1764,9 +1907,9 @@ direct88:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail90
+	JZ     tail105
 
-loop89:
+loop104:
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VSUBPS      Y9, Y8, Y9
@@ -1799,13 +1942,13 @@ loop89:
 	VFMADD231PS Y8, Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop89
+	JL          loop104
 
-tail90:
+tail105:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked92
+	JG          masked107
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VSUBPS      Y9, Y8, Y9
@@ -1819,7 +1962,7 @@ tail90:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked92
+	JG          masked107
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VSUBPS      Y9, Y8, Y9
@@ -1833,7 +1976,7 @@ tail90:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked92
+	JG          masked107
 	VMOVUPS     (AX)(DI*4), Y8
 	VCVTPH2PS   (CX)(DI*2), Y9
 	VSUBPS      Y9, Y8, Y9
@@ -1845,10 +1988,10 @@ tail90:
 	PREFETCHT0  (SI)(DI*2)
 	MOVQ        R8, DI
 
-masked92:
+masked107:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed93
+	JZ         summed108
 	PREFETCHT0 (DX)(DI*2)
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, R10
@@ -1860,55 +2003,55 @@ masked92:
 	SHLQ       $0x01, R8
 	SHLQ       $0x01, DI
 	CMPQ       DI, $0x10
-	JL         short94
+	JL         short109
 	VMOVDQU    -16(CX)(DI*1), X9
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X9, X9
-	JMP        done96
+	JMP        done111
 
-short94:
+short109:
 	VPXOR X9, X9, X9
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again95:
+again110:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    R9
-	JNZ     again95
+	JNZ     again110
 
-done96:
+done111:
 	VCVTPH2PS   X9, Y9
 	VSUBPS      Y9, Y8, Y9
 	VFMADD231PS Y9, Y9, Y3
 	CMPQ        DI, $0x10
-	JL          short97
+	JL          short112
 	VMOVDQU     -16(BX)(DI*1), X9
 	LEAQ        slide<>+16(SB), CX
 	SUBQ        R8, CX
 	VPSHUFB     (CX), X9, X9
-	JMP         done99
+	JMP         done114
 
-short97:
+short112:
 	VPXOR X9, X9, X9
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again98:
+again113:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    BX
-	JNZ     again98
+	JNZ     again113
 
-done99:
+done114:
 	VCVTPH2PS   X9, Y9
 	VSUBPS      Y9, Y8, Y8
 	VFMADD231PS Y8, Y8, Y7
 
-summed93:
+summed108:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -1951,10 +2094,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct100
+	JZ      direct115
 	MOVL    (DX)(CX*4), CX
 
-direct100:
+direct115:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -1966,9 +2109,9 @@ direct100:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail102
+	JZ     tail117
 
-loop101:
+loop116:
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -1987,13 +2130,13 @@ loop101:
 	VFMADD231PS Y4, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop101
+	JL          loop116
 
-tail102:
+tail117:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked104
+	JG          masked119
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -2002,7 +2145,7 @@ tail102:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked104
+	JG          masked119
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -2011,17 +2154,17 @@ tail102:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked104
+	JG          masked119
 	VMOVUPS     (AX)(DX*4), Y4
 	VCVTPH2PS   (CX)(DX*2), Y5
 	VSUBPS      Y5, Y4, Y4
 	VFMADD231PS Y4, Y4, Y2
 	MOVQ        BX, DX
 
-masked104:
+masked119:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed105
+	JZ         summed120
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -2031,31 +2174,31 @@ masked104:
 	SHLQ       $0x01, BX
 	SHLQ       $0x01, DX
 	CMPQ       DX, $0x10
-	JL         short106
+	JL         short121
 	VMOVDQU    -16(CX)(DX*1), X5
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X5, X5
-	JMP        done108
+	JMP        done123
 
-short106:
+short121:
 	VPXOR X5, X5, X5
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again107:
+again122:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (CX), X5, X5
 	DECQ    CX
 	DECQ    DX
-	JNZ     again107
+	JNZ     again122
 
-done108:
+done123:
 	VCVTPH2PS   X5, Y5
 	VSUBPS      Y5, Y4, Y4
 	VFMADD231PS Y4, Y4, Y3
 
-summed105:
+summed120:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2086,17 +2229,39 @@ TEXT ·l1sFloat16AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), CX
 	CMPQ         CX, $0x02
 	JL           rest
-	MOVQ         (SP), CX
+	MOVQ         ids+72(FP), CX
 	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct109
-	MOVL         (DX)(CX*4), CX
+	TESTQ        CX, CX
+	JZ           done126
+	CMPQ         DX, $0x20
+	JLE          few125
+	MOVQ         $0x00000020, DX
 
-direct109:
+few125:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again124:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again124
+
+done126:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct127
+	MOVL    (DX)(CX*4), CX
+
+direct127:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -2110,10 +2275,10 @@ direct109:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct110
+	JZ      direct128
 	MOVL    (BX)(CX*4), CX
 
-direct110:
+direct128:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -2130,10 +2295,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct111
+	JZ      direct129
 	MOVL    (BX)(DX*4), DX
 
-direct111:
+direct129:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -2147,10 +2312,10 @@ direct111:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct112
+	JZ      direct130
 	MOVL    (DI)(SI*4), SI
 
-direct112:
+direct130:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -2166,9 +2331,9 @@ direct112:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail114
+	JZ     tail132
 
-loop113:
+loop131:
 	VMOVUPS    (AX)(DI*4), Y9
 	VCVTPH2PS  (CX)(DI*2), Y10
 	VSUBPS     Y10, Y9, Y10
@@ -2209,13 +2374,13 @@ loop113:
 	VADDPS     Y9, Y8, Y8
 	ADDQ       $0x20, DI
 	CMPQ       DI, R8
-	JL         loop113
+	JL         loop131
 
-tail114:
+tail132:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked116
+	JG         masked134
 	VMOVUPS    (AX)(DI*4), Y9
 	VCVTPH2PS  (CX)(DI*2), Y10
 	VSUBPS     Y10, Y9, Y10
@@ -2231,7 +2396,7 @@ tail114:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked116
+	JG         masked134
 	VMOVUPS    (AX)(DI*4), Y9
 	VCVTPH2PS  (CX)(DI*2), Y10
 	VSUBPS     Y10, Y9, Y10
@@ -2247,7 +2412,7 @@ tail114:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked116
+	JG         masked134
 	VMOVUPS    (AX)(DI*4), Y9
 	VCVTPH2PS  (CX)(DI*2), Y10
 	VSUBPS     Y10, Y9, Y10
@@ -2261,10 +2426,10 @@ tail114:
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, DI
 
-masked116:
+masked134:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed117
+	JZ         summed135
 	PREFETCHT0 (DX)(DI*2)
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, R10
@@ -2276,57 +2441,57 @@ masked116:
 	SHLQ       $0x01, R8
 	SHLQ       $0x01, DI
 	CMPQ       DI, $0x10
-	JL         short118
+	JL         short136
 	VMOVDQU    -16(CX)(DI*1), X10
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X10, X10
-	JMP        done120
+	JMP        done138
 
-short118:
+short136:
 	VPXOR X10, X10, X10
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again119:
+again137:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (CX), X10, X10
 	DECQ    CX
 	DECQ    R9
-	JNZ     again119
+	JNZ     again137
 
-done120:
+done138:
 	VCVTPH2PS X10, Y10
 	VSUBPS    Y10, Y9, Y10
 	VANDPS    Y0, Y10, Y10
 	VADDPS    Y10, Y4, Y4
 	CMPQ      DI, $0x10
-	JL        short121
+	JL        short139
 	VMOVDQU   -16(BX)(DI*1), X10
 	LEAQ      slide<>+16(SB), CX
 	SUBQ      R8, CX
 	VPSHUFB   (CX), X10, X10
-	JMP       done123
+	JMP       done141
 
-short121:
+short139:
 	VPXOR X10, X10, X10
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again122:
+again140:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (CX), X10, X10
 	DECQ    CX
 	DECQ    BX
-	JNZ     again122
+	JNZ     again140
 
-done123:
+done141:
 	VCVTPH2PS X10, Y10
 	VSUBPS    Y10, Y9, Y9
 	VANDPS    Y0, Y9, Y9
 	VADDPS    Y9, Y8, Y8
 
-summed117:
+summed135:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -2369,10 +2534,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct124
+	JZ      direct142
 	MOVL    (DX)(CX*4), CX
 
-direct124:
+direct142:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -2384,9 +2549,9 @@ direct124:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail126
+	JZ     tail144
 
-loop125:
+loop143:
 	VMOVUPS   (AX)(DX*4), Y5
 	VCVTPH2PS (CX)(DX*2), Y6
 	VSUBPS    Y6, Y5, Y5
@@ -2409,13 +2574,13 @@ loop125:
 	VADDPS    Y5, Y4, Y4
 	ADDQ      $0x20, DX
 	CMPQ      DX, BX
-	JL        loop125
+	JL        loop143
 
-tail126:
+tail144:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked128
+	JG        masked146
 	VMOVUPS   (AX)(DX*4), Y5
 	VCVTPH2PS (CX)(DX*2), Y6
 	VSUBPS    Y6, Y5, Y5
@@ -2425,7 +2590,7 @@ tail126:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked128
+	JG        masked146
 	VMOVUPS   (AX)(DX*4), Y5
 	VCVTPH2PS (CX)(DX*2), Y6
 	VSUBPS    Y6, Y5, Y5
@@ -2435,7 +2600,7 @@ tail126:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked128
+	JG        masked146
 	VMOVUPS   (AX)(DX*4), Y5
 	VCVTPH2PS (CX)(DX*2), Y6
 	VSUBPS    Y6, Y5, Y5
@@ -2443,10 +2608,10 @@ tail126:
 	VADDPS    Y5, Y3, Y3
 	MOVQ      BX, DX
 
-masked128:
+masked146:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed129
+	JZ         summed147
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -2456,32 +2621,32 @@ masked128:
 	SHLQ       $0x01, BX
 	SHLQ       $0x01, DX
 	CMPQ       DX, $0x10
-	JL         short130
+	JL         short148
 	VMOVDQU    -16(CX)(DX*1), X6
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X6, X6
-	JMP        done132
+	JMP        done150
 
-short130:
+short148:
 	VPXOR X6, X6, X6
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again131:
+again149:
 	VPSLLDQ $0x01, X6, X6
 	VPINSRB $0x00, (CX), X6, X6
 	DECQ    CX
 	DECQ    DX
-	JNZ     again131
+	JNZ     again149
 
-done132:
+done150:
 	VCVTPH2PS X6, Y6
 	VSUBPS    Y6, Y5, Y5
 	VANDPS    Y0, Y5, Y5
 	VADDPS    Y5, Y4, Y4
 
-summed129:
+summed147:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -2505,12 +2670,34 @@ done:
 // func dotsBFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·dotsBFloat16AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done153
+	CMPQ  DX, $0x20
+	JLE   few152
+	MOVQ  $0x00000020, DX
+
+few152:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again151:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again151
+
+done153:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -2518,10 +2705,10 @@ TEXT ·dotsBFloat16AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct133
+	JZ      direct154
 	MOVL    (DX)(CX*4), CX
 
-direct133:
+direct154:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -2535,10 +2722,10 @@ direct133:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct134
+	JZ      direct155
 	MOVL    (BX)(CX*4), CX
 
-direct134:
+direct155:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -2555,10 +2742,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct135
+	JZ      direct156
 	MOVL    (BX)(DX*4), DX
 
-direct135:
+direct156:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -2572,10 +2759,10 @@ direct135:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct136
+	JZ      direct157
 	MOVL    (DI)(SI*4), SI
 
-direct136:
+direct157:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -2591,9 +2778,9 @@ direct136:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail138
+	JZ     tail159
 
-loop137:
+loop158:
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXWD   (CX)(DI*2), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -2626,13 +2813,13 @@ loop137:
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop137
+	JL          loop158
 
-tail138:
+tail159:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked140
+	JG          masked161
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXWD   (CX)(DI*2), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -2646,7 +2833,7 @@ tail138:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked140
+	JG          masked161
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXWD   (CX)(DI*2), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -2660,7 +2847,7 @@ tail138:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked140
+	JG          masked161
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXWD   (CX)(DI*2), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -2672,10 +2859,10 @@ tail138:
 	PREFETCHT0  (SI)(DI*2)
 	MOVQ        R8, DI
 
-masked140:
+masked161:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed141
+	JZ         summed162
 	PREFETCHT0 (DX)(DI*2)
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, R10
@@ -2687,55 +2874,55 @@ masked140:
 	SHLQ       $0x01, R8
 	SHLQ       $0x01, DI
 	CMPQ       DI, $0x10
-	JL         short142
+	JL         short163
 	VMOVDQU    -16(CX)(DI*1), X9
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X9, X9
-	JMP        done144
+	JMP        done165
 
-short142:
+short163:
 	VPXOR X9, X9, X9
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again143:
+again164:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    R9
-	JNZ     again143
+	JNZ     again164
 
-done144:
+done165:
 	VPMOVZXWD   X9, Y9
 	VPSLLD      $0x10, Y9, Y9
 	VFMADD231PS Y9, Y8, Y3
 	CMPQ        DI, $0x10
-	JL          short145
+	JL          short166
 	VMOVDQU     -16(BX)(DI*1), X9
 	LEAQ        slide<>+16(SB), CX
 	SUBQ        R8, CX
 	VPSHUFB     (CX), X9, X9
-	JMP         done147
+	JMP         done168
 
-short145:
+short166:
 	VPXOR X9, X9, X9
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again146:
+again167:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    BX
-	JNZ     again146
+	JNZ     again167
 
-done147:
+done168:
 	VPMOVZXWD   X9, Y9
 	VPSLLD      $0x10, Y9, Y9
 	VFMADD231PS Y9, Y8, Y7
 
-summed141:
+summed162:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2778,10 +2965,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct148
+	JZ      direct169
 	MOVL    (DX)(CX*4), CX
 
-direct148:
+direct169:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -2793,9 +2980,9 @@ direct148:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail150
+	JZ     tail171
 
-loop149:
+loop170:
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXWD   (CX)(DX*2), Y5
 	VPSLLD      $0x10, Y5, Y5
@@ -2814,13 +3001,13 @@ loop149:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop149
+	JL          loop170
 
-tail150:
+tail171:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked152
+	JG          masked173
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXWD   (CX)(DX*2), Y5
 	VPSLLD      $0x10, Y5, Y5
@@ -2829,7 +3016,7 @@ tail150:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked152
+	JG          masked173
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXWD   (CX)(DX*2), Y5
 	VPSLLD      $0x10, Y5, Y5
@@ -2838,17 +3025,17 @@ tail150:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked152
+	JG          masked173
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXWD   (CX)(DX*2), Y5
 	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y5, Y4, Y2
 	MOVQ        BX, DX
 
-masked152:
+masked173:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed153
+	JZ         summed174
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -2858,31 +3045,31 @@ masked152:
 	SHLQ       $0x01, BX
 	SHLQ       $0x01, DX
 	CMPQ       DX, $0x10
-	JL         short154
+	JL         short175
 	VMOVDQU    -16(CX)(DX*1), X5
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X5, X5
-	JMP        done156
+	JMP        done177
 
-short154:
+short175:
 	VPXOR X5, X5, X5
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again155:
+again176:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (CX), X5, X5
 	DECQ    CX
 	DECQ    DX
-	JNZ     again155
+	JNZ     again176
 
-done156:
+done177:
 	VPMOVZXWD   X5, Y5
 	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y5, Y4, Y3
 
-summed153:
+summed174:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2906,447 +3093,43 @@ done:
 // func squaredL2sBFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·squaredL2sBFloat16AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct157
-	MOVL    (DX)(CX*4), CX
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done180
+	CMPQ  DX, $0x20
+	JLE   few179
+	MOVQ  $0x00000020, DX
 
-direct157:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct158
-	MOVL    (BX)(CX*4), CX
+few179:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
 
-direct158:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, SI
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x02, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct159
-	MOVL    (BX)(DX*4), DX
-
-direct159:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x03, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct160
-	MOVL    (DI)(SI*4), SI
-
-direct160:
-	MOVQ   stride+64(FP), DI
-	IMULQ  DI, SI
-	MOVQ   rows+56(FP), DI
-	ADDQ   DI, SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   q_len+32(FP), R8
-	XORQ   DI, DI
-	ANDQ   $-32, R8
-	JZ     tail162
-
-loop161:
-	VMOVUPS     (AX)(DI*4), Y8
-	VPMOVZXWD   (CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y0
-	VPMOVZXWD   (BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y4
-	PREFETCHT0  (DX)(DI*2)
-	PREFETCHT0  (SI)(DI*2)
-	VMOVUPS     32(AX)(DI*4), Y8
-	VPMOVZXWD   16(CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y1
-	VPMOVZXWD   16(BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y5
-	VMOVUPS     64(AX)(DI*4), Y8
-	VPMOVZXWD   32(CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y2
-	VPMOVZXWD   32(BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y6
-	VMOVUPS     96(AX)(DI*4), Y8
-	VPMOVZXWD   48(CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y3
-	VPMOVZXWD   48(BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y7
-	ADDQ        $0x20, DI
-	CMPQ        DI, R8
-	JL          loop161
-
-tail162:
-	LEAQ        8(DI), R8
-	MOVQ        q_len+32(FP), R9
-	CMPQ        R8, R9
-	JG          masked164
-	VMOVUPS     (AX)(DI*4), Y8
-	VPMOVZXWD   (CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y0
-	VPMOVZXWD   (BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y4
-	PREFETCHT0  (DX)(DI*2)
-	PREFETCHT0  (SI)(DI*2)
-	MOVQ        R8, DI
-	LEAQ        8(DI), R8
-	MOVQ        q_len+32(FP), R9
-	CMPQ        R8, R9
-	JG          masked164
-	VMOVUPS     (AX)(DI*4), Y8
-	VPMOVZXWD   (CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y1
-	VPMOVZXWD   (BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y5
-	PREFETCHT0  (DX)(DI*2)
-	PREFETCHT0  (SI)(DI*2)
-	MOVQ        R8, DI
-	LEAQ        8(DI), R8
-	MOVQ        q_len+32(FP), R9
-	CMPQ        R8, R9
-	JG          masked164
-	VMOVUPS     (AX)(DI*4), Y8
-	VPMOVZXWD   (CX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y2
-	VPMOVZXWD   (BX)(DI*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y6
-	PREFETCHT0  (DX)(DI*2)
-	PREFETCHT0  (SI)(DI*2)
-	MOVQ        R8, DI
-
-masked164:
-	MOVQ       q_len+32(FP), R8
-	SUBQ       DI, R8
-	JZ         summed165
-	PREFETCHT0 (DX)(DI*2)
-	PREFETCHT0 (SI)(DI*2)
-	MOVQ       R8, R10
-	NEGQ       R10
-	LEAQ       laneMask<>+64(SB), R9
-	VMOVUPS    (R9)(R10*4), Y8
-	VMASKMOVPS (AX)(DI*4), Y8, Y8
-	MOVQ       q_len+32(FP), DI
-	SHLQ       $0x01, R8
-	SHLQ       $0x01, DI
-	CMPQ       DI, $0x10
-	JL         short166
-	VMOVDQU    -16(CX)(DI*1), X9
-	LEAQ       slide<>+16(SB), CX
-	SUBQ       R8, CX
-	VPSHUFB    (CX), X9, X9
-	JMP        done168
-
-short166:
-	VPXOR X9, X9, X9
-	LEAQ  -1(CX)(DI*1), CX
-	MOVQ  R8, R9
-
-again167:
-	VPSLLDQ $0x01, X9, X9
-	VPINSRB $0x00, (CX), X9, X9
-	DECQ    CX
-	DECQ    R9
-	JNZ     again167
-
-done168:
-	VPMOVZXWD   X9, Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y9
-	VFMADD231PS Y9, Y9, Y3
-	CMPQ        DI, $0x10
-	JL          short169
-	VMOVDQU     -16(BX)(DI*1), X9
-	LEAQ        slide<>+16(SB), CX
-	SUBQ        R8, CX
-	VPSHUFB     (CX), X9, X9
-	JMP         done171
-
-short169:
-	VPXOR X9, X9, X9
-	LEAQ  -1(BX)(DI*1), CX
-	MOVQ  R8, BX
-
-again170:
-	VPSLLDQ $0x01, X9, X9
-	VPINSRB $0x00, (CX), X9, X9
-	DECQ    CX
-	DECQ    BX
-	JNZ     again170
-
-done171:
-	VPMOVZXWD   X9, Y9
-	VPSLLD      $0x10, Y9, Y9
-	VSUBPS      Y9, Y8, Y8
-	VFMADD231PS Y8, Y8, Y7
-
-summed165:
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x4e, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X1
-	VADDPS       X1, X4, X4
-	VPERMILPS    $0x4e, X4, X1
-	VADDPS       X1, X4, X4
-	VMOVSHDUP    X4, X1
-	VADDSS       X1, X4, X4
-	MOVQ         dst_base+0(FP), CX
-	MOVQ         (SP), BX
-	VMOVSS       X0, (CX)(BX*4)
-	VMOVSS       X4, 4(CX)(BX*4)
-	ADDQ         $0x02, BX
-	MOVQ         BX, (SP)
-	MOVQ         dst_len+8(FP), BX
-	MOVQ         (SP), CX
-	ADDQ         $0x02, CX
-	CMPQ         CX, BX
-	JLE          group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct172
-	MOVL    (DX)(CX*4), CX
-
-direct172:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-32, BX
-	JZ     tail174
-
-loop173:
-	VMOVUPS     (AX)(DX*4), Y4
-	VPMOVZXWD   (CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y0
-	VMOVUPS     32(AX)(DX*4), Y4
-	VPMOVZXWD   16(CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y1
-	VMOVUPS     64(AX)(DX*4), Y4
-	VPMOVZXWD   32(CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y2
-	VMOVUPS     96(AX)(DX*4), Y4
-	VPMOVZXWD   48(CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y3
-	ADDQ        $0x20, DX
-	CMPQ        DX, BX
-	JL          loop173
-
-tail174:
-	LEAQ        8(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked176
-	VMOVUPS     (AX)(DX*4), Y4
-	VPMOVZXWD   (CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y0
-	MOVQ        BX, DX
-	LEAQ        8(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked176
-	VMOVUPS     (AX)(DX*4), Y4
-	VPMOVZXWD   (CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y1
-	MOVQ        BX, DX
-	LEAQ        8(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked176
-	VMOVUPS     (AX)(DX*4), Y4
-	VPMOVZXWD   (CX)(DX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y2
-	MOVQ        BX, DX
-
-masked176:
-	MOVQ       q_len+32(FP), BX
-	SUBQ       DX, BX
-	JZ         summed177
-	MOVQ       BX, DI
-	NEGQ       DI
-	LEAQ       laneMask<>+64(SB), SI
-	VMOVUPS    (SI)(DI*4), Y4
-	VMASKMOVPS (AX)(DX*4), Y4, Y4
-	MOVQ       q_len+32(FP), DX
-	SHLQ       $0x01, BX
-	SHLQ       $0x01, DX
-	CMPQ       DX, $0x10
-	JL         short178
-	VMOVDQU    -16(CX)(DX*1), X5
-	LEAQ       slide<>+16(SB), CX
-	SUBQ       BX, CX
-	VPSHUFB    (CX), X5, X5
-	JMP        done180
-
-short178:
-	VPXOR X5, X5, X5
-	LEAQ  -1(CX)(DX*1), CX
-	MOVQ  BX, DX
-
-again179:
-	VPSLLDQ $0x01, X5, X5
-	VPINSRB $0x00, (CX), X5, X5
-	DECQ    CX
-	DECQ    DX
-	JNZ     again179
+again178:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again178
 
 done180:
-	VPMOVZXWD   X5, Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VFMADD231PS Y4, Y4, Y3
-
-summed177:
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x4e, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	MOVQ         dst_base+0(FP), CX
-	MOVQ         (SP), DX
-	VMOVSS       X0, (CX)(DX*4)
-	ADDQ         $0x01, DX
-	MOVQ         DX, (SP)
-	JMP          rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func l1sBFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·l1sBFloat16AVX2(SB), NOSPLIT, $8-80
-	MOVQ         q_base+24(FP), AX
-	VBROADCASTSS abs<>+0(SB), Y0
-	XORQ         CX, CX
-	MOVQ         CX, (SP)
-	MOVQ         dst_len+8(FP), CX
-	CMPQ         CX, $0x02
-	JL           rest
-	MOVQ         (SP), CX
-	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct181
-	MOVL         (DX)(CX*4), CX
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct181
+	MOVL    (DX)(CX*4), CX
 
 direct181:
 	MOVQ    stride+64(FP), DX
@@ -3407,6 +3190,454 @@ direct184:
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
 	ADDQ   DI, SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   q_len+32(FP), R8
+	XORQ   DI, DI
+	ANDQ   $-32, R8
+	JZ     tail186
+
+loop185:
+	VMOVUPS     (AX)(DI*4), Y8
+	VPMOVZXWD   (CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y0
+	VPMOVZXWD   (BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y4
+	PREFETCHT0  (DX)(DI*2)
+	PREFETCHT0  (SI)(DI*2)
+	VMOVUPS     32(AX)(DI*4), Y8
+	VPMOVZXWD   16(CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y1
+	VPMOVZXWD   16(BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y5
+	VMOVUPS     64(AX)(DI*4), Y8
+	VPMOVZXWD   32(CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y2
+	VPMOVZXWD   32(BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y6
+	VMOVUPS     96(AX)(DI*4), Y8
+	VPMOVZXWD   48(CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y3
+	VPMOVZXWD   48(BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y7
+	ADDQ        $0x20, DI
+	CMPQ        DI, R8
+	JL          loop185
+
+tail186:
+	LEAQ        8(DI), R8
+	MOVQ        q_len+32(FP), R9
+	CMPQ        R8, R9
+	JG          masked188
+	VMOVUPS     (AX)(DI*4), Y8
+	VPMOVZXWD   (CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y0
+	VPMOVZXWD   (BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y4
+	PREFETCHT0  (DX)(DI*2)
+	PREFETCHT0  (SI)(DI*2)
+	MOVQ        R8, DI
+	LEAQ        8(DI), R8
+	MOVQ        q_len+32(FP), R9
+	CMPQ        R8, R9
+	JG          masked188
+	VMOVUPS     (AX)(DI*4), Y8
+	VPMOVZXWD   (CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y1
+	VPMOVZXWD   (BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y5
+	PREFETCHT0  (DX)(DI*2)
+	PREFETCHT0  (SI)(DI*2)
+	MOVQ        R8, DI
+	LEAQ        8(DI), R8
+	MOVQ        q_len+32(FP), R9
+	CMPQ        R8, R9
+	JG          masked188
+	VMOVUPS     (AX)(DI*4), Y8
+	VPMOVZXWD   (CX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y2
+	VPMOVZXWD   (BX)(DI*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y6
+	PREFETCHT0  (DX)(DI*2)
+	PREFETCHT0  (SI)(DI*2)
+	MOVQ        R8, DI
+
+masked188:
+	MOVQ       q_len+32(FP), R8
+	SUBQ       DI, R8
+	JZ         summed189
+	PREFETCHT0 (DX)(DI*2)
+	PREFETCHT0 (SI)(DI*2)
+	MOVQ       R8, R10
+	NEGQ       R10
+	LEAQ       laneMask<>+64(SB), R9
+	VMOVUPS    (R9)(R10*4), Y8
+	VMASKMOVPS (AX)(DI*4), Y8, Y8
+	MOVQ       q_len+32(FP), DI
+	SHLQ       $0x01, R8
+	SHLQ       $0x01, DI
+	CMPQ       DI, $0x10
+	JL         short190
+	VMOVDQU    -16(CX)(DI*1), X9
+	LEAQ       slide<>+16(SB), CX
+	SUBQ       R8, CX
+	VPSHUFB    (CX), X9, X9
+	JMP        done192
+
+short190:
+	VPXOR X9, X9, X9
+	LEAQ  -1(CX)(DI*1), CX
+	MOVQ  R8, R9
+
+again191:
+	VPSLLDQ $0x01, X9, X9
+	VPINSRB $0x00, (CX), X9, X9
+	DECQ    CX
+	DECQ    R9
+	JNZ     again191
+
+done192:
+	VPMOVZXWD   X9, Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y9
+	VFMADD231PS Y9, Y9, Y3
+	CMPQ        DI, $0x10
+	JL          short193
+	VMOVDQU     -16(BX)(DI*1), X9
+	LEAQ        slide<>+16(SB), CX
+	SUBQ        R8, CX
+	VPSHUFB     (CX), X9, X9
+	JMP         done195
+
+short193:
+	VPXOR X9, X9, X9
+	LEAQ  -1(BX)(DI*1), CX
+	MOVQ  R8, BX
+
+again194:
+	VPSLLDQ $0x01, X9, X9
+	VPINSRB $0x00, (CX), X9, X9
+	DECQ    CX
+	DECQ    BX
+	JNZ     again194
+
+done195:
+	VPMOVZXWD   X9, Y9
+	VPSLLD      $0x10, Y9, Y9
+	VSUBPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y7
+
+summed189:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDSS       X1, X0, X0
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x4e, X4, X1
+	VADDPS       X1, X4, X4
+	VMOVSHDUP    X4, X1
+	VADDSS       X1, X4, X4
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         (SP), BX
+	VMOVSS       X0, (CX)(BX*4)
+	VMOVSS       X4, 4(CX)(BX*4)
+	ADDQ         $0x02, BX
+	MOVQ         BX, (SP)
+	MOVQ         dst_len+8(FP), BX
+	MOVQ         (SP), CX
+	ADDQ         $0x02, CX
+	CMPQ         CX, BX
+	JLE          group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct196
+	MOVL    (DX)(CX*4), CX
+
+direct196:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-32, BX
+	JZ     tail198
+
+loop197:
+	VMOVUPS     (AX)(DX*4), Y4
+	VPMOVZXWD   (CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+	VMOVUPS     32(AX)(DX*4), Y4
+	VPMOVZXWD   16(CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y1
+	VMOVUPS     64(AX)(DX*4), Y4
+	VPMOVZXWD   32(CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y2
+	VMOVUPS     96(AX)(DX*4), Y4
+	VPMOVZXWD   48(CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y3
+	ADDQ        $0x20, DX
+	CMPQ        DX, BX
+	JL          loop197
+
+tail198:
+	LEAQ        8(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked200
+	VMOVUPS     (AX)(DX*4), Y4
+	VPMOVZXWD   (CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+	MOVQ        BX, DX
+	LEAQ        8(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked200
+	VMOVUPS     (AX)(DX*4), Y4
+	VPMOVZXWD   (CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y1
+	MOVQ        BX, DX
+	LEAQ        8(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked200
+	VMOVUPS     (AX)(DX*4), Y4
+	VPMOVZXWD   (CX)(DX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y2
+	MOVQ        BX, DX
+
+masked200:
+	MOVQ       q_len+32(FP), BX
+	SUBQ       DX, BX
+	JZ         summed201
+	MOVQ       BX, DI
+	NEGQ       DI
+	LEAQ       laneMask<>+64(SB), SI
+	VMOVUPS    (SI)(DI*4), Y4
+	VMASKMOVPS (AX)(DX*4), Y4, Y4
+	MOVQ       q_len+32(FP), DX
+	SHLQ       $0x01, BX
+	SHLQ       $0x01, DX
+	CMPQ       DX, $0x10
+	JL         short202
+	VMOVDQU    -16(CX)(DX*1), X5
+	LEAQ       slide<>+16(SB), CX
+	SUBQ       BX, CX
+	VPSHUFB    (CX), X5, X5
+	JMP        done204
+
+short202:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(DX*1), CX
+	MOVQ  BX, DX
+
+again203:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (CX), X5, X5
+	DECQ    CX
+	DECQ    DX
+	JNZ     again203
+
+done204:
+	VPMOVZXWD   X5, Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y4, Y3
+
+summed201:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDSS       X1, X0, X0
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         (SP), DX
+	VMOVSS       X0, (CX)(DX*4)
+	ADDQ         $0x01, DX
+	MOVQ         DX, (SP)
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func l1sBFloat16AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·l1sBFloat16AVX2(SB), NOSPLIT, $8-80
+	MOVQ         q_base+24(FP), AX
+	VBROADCASTSS abs<>+0(SB), Y0
+	XORQ         CX, CX
+	MOVQ         CX, (SP)
+	MOVQ         dst_len+8(FP), CX
+	CMPQ         CX, $0x02
+	JL           rest
+	MOVQ         ids+72(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	TESTQ        CX, CX
+	JZ           done207
+	CMPQ         DX, $0x20
+	JLE          few206
+	MOVQ         $0x00000020, DX
+
+few206:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again205:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again205
+
+done207:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct208
+	MOVL    (DX)(CX*4), CX
+
+direct208:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct209
+	MOVL    (BX)(CX*4), CX
+
+direct209:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, SI
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x02, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct210
+	MOVL    (BX)(DX*4), DX
+
+direct210:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x03, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct211
+	MOVL    (DI)(SI*4), SI
+
+direct211:
+	MOVQ   stride+64(FP), DI
+	IMULQ  DI, SI
+	MOVQ   rows+56(FP), DI
+	ADDQ   DI, SI
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -3418,9 +3649,9 @@ direct184:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail186
+	JZ     tail213
 
-loop185:
+loop212:
 	VMOVUPS    (AX)(DI*4), Y9
 	VPMOVZXWD  (CX)(DI*2), Y10
 	VPSLLD     $0x10, Y10, Y10
@@ -3469,13 +3700,13 @@ loop185:
 	VADDPS     Y9, Y8, Y8
 	ADDQ       $0x20, DI
 	CMPQ       DI, R8
-	JL         loop185
+	JL         loop212
 
-tail186:
+tail213:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked188
+	JG         masked215
 	VMOVUPS    (AX)(DI*4), Y9
 	VPMOVZXWD  (CX)(DI*2), Y10
 	VPSLLD     $0x10, Y10, Y10
@@ -3493,7 +3724,7 @@ tail186:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked188
+	JG         masked215
 	VMOVUPS    (AX)(DI*4), Y9
 	VPMOVZXWD  (CX)(DI*2), Y10
 	VPSLLD     $0x10, Y10, Y10
@@ -3511,7 +3742,7 @@ tail186:
 	LEAQ       8(DI), R8
 	MOVQ       q_len+32(FP), R9
 	CMPQ       R8, R9
-	JG         masked188
+	JG         masked215
 	VMOVUPS    (AX)(DI*4), Y9
 	VPMOVZXWD  (CX)(DI*2), Y10
 	VPSLLD     $0x10, Y10, Y10
@@ -3527,10 +3758,10 @@ tail186:
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, DI
 
-masked188:
+masked215:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed189
+	JZ         summed216
 	PREFETCHT0 (DX)(DI*2)
 	PREFETCHT0 (SI)(DI*2)
 	MOVQ       R8, R10
@@ -3542,59 +3773,59 @@ masked188:
 	SHLQ       $0x01, R8
 	SHLQ       $0x01, DI
 	CMPQ       DI, $0x10
-	JL         short190
+	JL         short217
 	VMOVDQU    -16(CX)(DI*1), X10
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X10, X10
-	JMP        done192
+	JMP        done219
 
-short190:
+short217:
 	VPXOR X10, X10, X10
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again191:
+again218:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (CX), X10, X10
 	DECQ    CX
 	DECQ    R9
-	JNZ     again191
+	JNZ     again218
 
-done192:
+done219:
 	VPMOVZXWD X10, Y10
 	VPSLLD    $0x10, Y10, Y10
 	VSUBPS    Y10, Y9, Y10
 	VANDPS    Y0, Y10, Y10
 	VADDPS    Y10, Y4, Y4
 	CMPQ      DI, $0x10
-	JL        short193
+	JL        short220
 	VMOVDQU   -16(BX)(DI*1), X10
 	LEAQ      slide<>+16(SB), CX
 	SUBQ      R8, CX
 	VPSHUFB   (CX), X10, X10
-	JMP       done195
+	JMP       done222
 
-short193:
+short220:
 	VPXOR X10, X10, X10
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again194:
+again221:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (CX), X10, X10
 	DECQ    CX
 	DECQ    BX
-	JNZ     again194
+	JNZ     again221
 
-done195:
+done222:
 	VPMOVZXWD X10, Y10
 	VPSLLD    $0x10, Y10, Y10
 	VSUBPS    Y10, Y9, Y9
 	VANDPS    Y0, Y9, Y9
 	VADDPS    Y9, Y8, Y8
 
-summed189:
+summed216:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -3637,10 +3868,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct196
+	JZ      direct223
 	MOVL    (DX)(CX*4), CX
 
-direct196:
+direct223:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -3652,9 +3883,9 @@ direct196:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail198
+	JZ     tail225
 
-loop197:
+loop224:
 	VMOVUPS   (AX)(DX*4), Y5
 	VPMOVZXWD (CX)(DX*2), Y6
 	VPSLLD    $0x10, Y6, Y6
@@ -3681,13 +3912,13 @@ loop197:
 	VADDPS    Y5, Y4, Y4
 	ADDQ      $0x20, DX
 	CMPQ      DX, BX
-	JL        loop197
+	JL        loop224
 
-tail198:
+tail225:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked200
+	JG        masked227
 	VMOVUPS   (AX)(DX*4), Y5
 	VPMOVZXWD (CX)(DX*2), Y6
 	VPSLLD    $0x10, Y6, Y6
@@ -3698,7 +3929,7 @@ tail198:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked200
+	JG        masked227
 	VMOVUPS   (AX)(DX*4), Y5
 	VPMOVZXWD (CX)(DX*2), Y6
 	VPSLLD    $0x10, Y6, Y6
@@ -3709,7 +3940,7 @@ tail198:
 	LEAQ      8(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked200
+	JG        masked227
 	VMOVUPS   (AX)(DX*4), Y5
 	VPMOVZXWD (CX)(DX*2), Y6
 	VPSLLD    $0x10, Y6, Y6
@@ -3718,10 +3949,10 @@ tail198:
 	VADDPS    Y5, Y3, Y3
 	MOVQ      BX, DX
 
-masked200:
+masked227:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed201
+	JZ         summed228
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -3731,33 +3962,33 @@ masked200:
 	SHLQ       $0x01, BX
 	SHLQ       $0x01, DX
 	CMPQ       DX, $0x10
-	JL         short202
+	JL         short229
 	VMOVDQU    -16(CX)(DX*1), X6
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X6, X6
-	JMP        done204
+	JMP        done231
 
-short202:
+short229:
 	VPXOR X6, X6, X6
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again203:
+again230:
 	VPSLLDQ $0x01, X6, X6
 	VPINSRB $0x00, (CX), X6, X6
 	DECQ    CX
 	DECQ    DX
-	JNZ     again203
+	JNZ     again230
 
-done204:
+done231:
 	VPMOVZXWD X6, Y6
 	VPSLLD    $0x10, Y6, Y6
 	VSUBPS    Y6, Y5, Y5
 	VANDPS    Y0, Y5, Y5
 	VADDPS    Y5, Y4, Y4
 
-summed201:
+summed228:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -3781,12 +4012,34 @@ done:
 // func dotsUint8AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·dotsUint8AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done234
+	CMPQ  DX, $0x20
+	JLE   few233
+	MOVQ  $0x00000020, DX
+
+few233:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again232:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again232
+
+done234:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -3794,10 +4047,10 @@ TEXT ·dotsUint8AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct205
+	JZ      direct235
 	MOVL    (DX)(CX*4), CX
 
-direct205:
+direct235:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -3811,10 +4064,10 @@ direct205:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct206
+	JZ      direct236
 	MOVL    (BX)(CX*4), CX
 
-direct206:
+direct236:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -3831,10 +4084,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct207
+	JZ      direct237
 	MOVL    (BX)(DX*4), DX
 
-direct207:
+direct237:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -3848,10 +4101,10 @@ direct207:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct208
+	JZ      direct238
 	MOVL    (DI)(SI*4), SI
 
-direct208:
+direct238:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -3867,9 +4120,9 @@ direct208:
 	MOVQ   q_len+32(FP), R8
 	XORQ   DI, DI
 	ANDQ   $-32, R8
-	JZ     tail210
+	JZ     tail240
 
-loop209:
+loop239:
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXBD   (CX)(DI*1), Y9
 	VCVTDQ2PS   Y9, Y9
@@ -3902,13 +4155,13 @@ loop209:
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x20, DI
 	CMPQ        DI, R8
-	JL          loop209
+	JL          loop239
 
-tail210:
+tail240:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked212
+	JG          masked242
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXBD   (CX)(DI*1), Y9
 	VCVTDQ2PS   Y9, Y9
@@ -3922,7 +4175,7 @@ tail210:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked212
+	JG          masked242
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXBD   (CX)(DI*1), Y9
 	VCVTDQ2PS   Y9, Y9
@@ -3936,7 +4189,7 @@ tail210:
 	LEAQ        8(DI), R8
 	MOVQ        q_len+32(FP), R9
 	CMPQ        R8, R9
-	JG          masked212
+	JG          masked242
 	VMOVUPS     (AX)(DI*4), Y8
 	VPMOVZXBD   (CX)(DI*1), Y9
 	VCVTDQ2PS   Y9, Y9
@@ -3948,10 +4201,10 @@ tail210:
 	PREFETCHT0  (SI)(DI*1)
 	MOVQ        R8, DI
 
-masked212:
+masked242:
 	MOVQ       q_len+32(FP), R8
 	SUBQ       DI, R8
-	JZ         summed213
+	JZ         summed243
 	PREFETCHT0 (DX)(DI*1)
 	PREFETCHT0 (SI)(DI*1)
 	MOVQ       R8, R10
@@ -3961,55 +4214,55 @@ masked212:
 	VMASKMOVPS (AX)(DI*4), Y8, Y8
 	MOVQ       q_len+32(FP), DI
 	CMPQ       DI, $0x10
-	JL         short214
+	JL         short244
 	VMOVDQU    -16(CX)(DI*1), X9
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X9, X9
-	JMP        done216
+	JMP        done246
 
-short214:
+short244:
 	VPXOR X9, X9, X9
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  R8, R9
 
-again215:
+again245:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    R9
-	JNZ     again215
+	JNZ     again245
 
-done216:
+done246:
 	VPMOVZXBD   X9, Y9
 	VCVTDQ2PS   Y9, Y9
 	VFMADD231PS Y9, Y8, Y3
 	CMPQ        DI, $0x10
-	JL          short217
+	JL          short247
 	VMOVDQU     -16(BX)(DI*1), X9
 	LEAQ        slide<>+16(SB), CX
 	SUBQ        R8, CX
 	VPSHUFB     (CX), X9, X9
-	JMP         done219
+	JMP         done249
 
-short217:
+short247:
 	VPXOR X9, X9, X9
 	LEAQ  -1(BX)(DI*1), CX
 	MOVQ  R8, BX
 
-again218:
+again248:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    BX
-	JNZ     again218
+	JNZ     again248
 
-done219:
+done249:
 	VPMOVZXBD   X9, Y9
 	VCVTDQ2PS   Y9, Y9
 	VFMADD231PS Y9, Y8, Y7
 
-summed213:
+summed243:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -4052,10 +4305,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct220
+	JZ      direct250
 	MOVL    (DX)(CX*4), CX
 
-direct220:
+direct250:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -4067,9 +4320,9 @@ direct220:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-32, BX
-	JZ     tail222
+	JZ     tail252
 
-loop221:
+loop251:
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXBD   (CX)(DX*1), Y5
 	VCVTDQ2PS   Y5, Y5
@@ -4088,13 +4341,13 @@ loop221:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop221
+	JL          loop251
 
-tail222:
+tail252:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked224
+	JG          masked254
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXBD   (CX)(DX*1), Y5
 	VCVTDQ2PS   Y5, Y5
@@ -4103,7 +4356,7 @@ tail222:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked224
+	JG          masked254
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXBD   (CX)(DX*1), Y5
 	VCVTDQ2PS   Y5, Y5
@@ -4112,17 +4365,17 @@ tail222:
 	LEAQ        8(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked224
+	JG          masked254
 	VMOVUPS     (AX)(DX*4), Y4
 	VPMOVZXBD   (CX)(DX*1), Y5
 	VCVTDQ2PS   Y5, Y5
 	VFMADD231PS Y5, Y4, Y2
 	MOVQ        BX, DX
 
-masked224:
+masked254:
 	MOVQ       q_len+32(FP), BX
 	SUBQ       DX, BX
-	JZ         summed225
+	JZ         summed255
 	MOVQ       BX, DI
 	NEGQ       DI
 	LEAQ       laneMask<>+64(SB), SI
@@ -4130,31 +4383,31 @@ masked224:
 	VMASKMOVPS (AX)(DX*4), Y4, Y4
 	MOVQ       q_len+32(FP), DX
 	CMPQ       DX, $0x10
-	JL         short226
+	JL         short256
 	VMOVDQU    -16(CX)(DX*1), X5
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       BX, CX
 	VPSHUFB    (CX), X5, X5
-	JMP        done228
+	JMP        done258
 
-short226:
+short256:
 	VPXOR X5, X5, X5
 	LEAQ  -1(CX)(DX*1), CX
 	MOVQ  BX, DX
 
-again227:
+again257:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (CX), X5, X5
 	DECQ    CX
 	DECQ    DX
-	JNZ     again227
+	JNZ     again257
 
-done228:
+done258:
 	VPMOVZXBD   X5, Y5
 	VCVTDQ2PS   Y5, Y5
 	VFMADD231PS Y5, Y4, Y3
 
-summed225:
+summed255:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -4178,13 +4431,35 @@ done:
 // func squaredL2sUint8AVX2(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·squaredL2sUint8AVX2(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    step+48(FP), CX
-	XORQ    DX, DX
-	MOVQ    DX, (SP)
-	MOVQ    dst_len+8(FP), DX
-	CMPQ    DX, $0x02
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	MOVQ  step+48(FP), CX
+	XORQ  DX, DX
+	MOVQ  DX, (SP)
+	MOVQ  dst_len+8(FP), DX
+	CMPQ  DX, $0x02
+	JL    rest
+	MOVQ  ids+72(FP), DX
+	MOVQ  dst_len+8(FP), BX
+	TESTQ DX, DX
+	JZ    done261
+	CMPQ  BX, $0x20
+	JLE   few260
+	MOVQ  $0x00000020, BX
+
+few260:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again259:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again259
+
+done261:
 	MOVQ    (SP), DX
 	MOVQ    dst_len+8(FP), BX
 	DECQ    BX
@@ -4192,10 +4467,10 @@ TEXT ·squaredL2sUint8AVX2(SB), NOSPLIT, $8-80
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct229
+	JZ      direct262
 	MOVL    (BX)(DX*4), DX
 
-direct229:
+direct262:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -4209,10 +4484,10 @@ direct229:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct230
+	JZ      direct263
 	MOVL    (SI)(DX*4), DX
 
-direct230:
+direct263:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -4229,10 +4504,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct231
+	JZ      direct264
 	MOVL    (SI)(BX*4), BX
 
-direct231:
+direct264:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -4246,10 +4521,10 @@ direct231:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct232
+	JZ      direct265
 	MOVL    (R8)(DI*4), DI
 
-direct232:
+direct265:
 	MOVQ   stride+64(FP), R8
 	IMULQ  R8, DI
 	MOVQ   rows+56(FP), R8
@@ -4265,9 +4540,9 @@ direct232:
 	MOVQ   q_len+32(FP), R9
 	XORQ   R8, R8
 	ANDQ   $-32, R9
-	JZ     tail234
+	JZ     tail267
 
-loop233:
+loop266:
 	VMOVUPS      (AX)(R8*4), Y8
 	VMOVUPS      (CX)(R8*4), Y9
 	VPMOVZXBD    (DX)(R8*1), Y10
@@ -4312,13 +4587,13 @@ loop233:
 	VFMADD231PS  Y10, Y10, Y7
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JL           loop233
+	JL           loop266
 
-tail234:
+tail267:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked236
+	JG           masked269
 	VMOVUPS      (AX)(R8*4), Y8
 	VMOVUPS      (CX)(R8*4), Y9
 	VPMOVZXBD    (DX)(R8*1), Y10
@@ -4335,7 +4610,7 @@ tail234:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked236
+	JG           masked269
 	VMOVUPS      (AX)(R8*4), Y8
 	VMOVUPS      (CX)(R8*4), Y9
 	VPMOVZXBD    (DX)(R8*1), Y10
@@ -4352,7 +4627,7 @@ tail234:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked236
+	JG           masked269
 	VMOVUPS      (AX)(R8*4), Y8
 	VMOVUPS      (CX)(R8*4), Y9
 	VPMOVZXBD    (DX)(R8*1), Y10
@@ -4367,10 +4642,10 @@ tail234:
 	PREFETCHT0   (DI)(R8*1)
 	MOVQ         R9, R8
 
-masked236:
+masked269:
 	MOVQ       q_len+32(FP), R9
 	SUBQ       R8, R9
-	JZ         summed237
+	JZ         summed270
 	PREFETCHT0 (BX)(R8*1)
 	PREFETCHT0 (DI)(R8*1)
 	MOVQ       R9, R11
@@ -4381,57 +4656,57 @@ masked236:
 	VMASKMOVPS (CX)(R8*4), Y8, Y8
 	MOVQ       q_len+32(FP), R8
 	CMPQ       R8, $0x10
-	JL         short238
+	JL         short271
 	VMOVDQU    -16(DX)(R8*1), X10
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       R9, DX
 	VPSHUFB    (DX), X10, X10
-	JMP        done240
+	JMP        done273
 
-short238:
+short271:
 	VPXOR X10, X10, X10
 	LEAQ  -1(DX)(R8*1), DX
 	MOVQ  R9, R10
 
-again239:
+again272:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (DX), X10, X10
 	DECQ    DX
 	DECQ    R10
-	JNZ     again239
+	JNZ     again272
 
-done240:
+done273:
 	VPMOVZXBD    X10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VFNMADD213PS Y9, Y8, Y10
 	VFMADD231PS  Y10, Y10, Y3
 	CMPQ         R8, $0x10
-	JL           short241
+	JL           short274
 	VMOVDQU      -16(SI)(R8*1), X10
 	LEAQ         slide<>+16(SB), DX
 	SUBQ         R9, DX
 	VPSHUFB      (DX), X10, X10
-	JMP          done243
+	JMP          done276
 
-short241:
+short274:
 	VPXOR X10, X10, X10
 	LEAQ  -1(SI)(R8*1), DX
 	MOVQ  R9, SI
 
-again242:
+again275:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (DX), X10, X10
 	DECQ    DX
 	DECQ    SI
-	JNZ     again242
+	JNZ     again275
 
-done243:
+done276:
 	VPMOVZXBD    X10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VFNMADD213PS Y9, Y8, Y10
 	VFMADD231PS  Y10, Y10, Y7
 
-summed237:
+summed270:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -4474,10 +4749,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct244
+	JZ      direct277
 	MOVL    (BX)(DX*4), DX
 
-direct244:
+direct277:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -4489,9 +4764,9 @@ direct244:
 	MOVQ   q_len+32(FP), SI
 	XORQ   BX, BX
 	ANDQ   $-32, SI
-	JZ     tail246
+	JZ     tail279
 
-loop245:
+loop278:
 	VMOVUPS      (AX)(BX*4), Y4
 	VMOVUPS      (CX)(BX*4), Y5
 	VPMOVZXBD    (DX)(BX*1), Y6
@@ -4518,13 +4793,13 @@ loop245:
 	VFMADD231PS  Y6, Y6, Y3
 	ADDQ         $0x20, BX
 	CMPQ         BX, SI
-	JL           loop245
+	JL           loop278
 
-tail246:
+tail279:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked248
+	JG           masked281
 	VMOVUPS      (AX)(BX*4), Y4
 	VMOVUPS      (CX)(BX*4), Y5
 	VPMOVZXBD    (DX)(BX*1), Y6
@@ -4535,7 +4810,7 @@ tail246:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked248
+	JG           masked281
 	VMOVUPS      (AX)(BX*4), Y4
 	VMOVUPS      (CX)(BX*4), Y5
 	VPMOVZXBD    (DX)(BX*1), Y6
@@ -4546,7 +4821,7 @@ tail246:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked248
+	JG           masked281
 	VMOVUPS      (AX)(BX*4), Y4
 	VMOVUPS      (CX)(BX*4), Y5
 	VPMOVZXBD    (DX)(BX*1), Y6
@@ -4555,10 +4830,10 @@ tail246:
 	VFMADD231PS  Y6, Y6, Y2
 	MOVQ         SI, BX
 
-masked248:
+masked281:
 	MOVQ       q_len+32(FP), SI
 	SUBQ       BX, SI
-	JZ         summed249
+	JZ         summed282
 	MOVQ       SI, R8
 	NEGQ       R8
 	LEAQ       laneMask<>+64(SB), DI
@@ -4567,32 +4842,32 @@ masked248:
 	VMASKMOVPS (CX)(BX*4), Y4, Y4
 	MOVQ       q_len+32(FP), BX
 	CMPQ       BX, $0x10
-	JL         short250
+	JL         short283
 	VMOVDQU    -16(DX)(BX*1), X6
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       SI, DX
 	VPSHUFB    (DX), X6, X6
-	JMP        done252
+	JMP        done285
 
-short250:
+short283:
 	VPXOR X6, X6, X6
 	LEAQ  -1(DX)(BX*1), DX
 	MOVQ  SI, BX
 
-again251:
+again284:
 	VPSLLDQ $0x01, X6, X6
 	VPINSRB $0x00, (DX), X6, X6
 	DECQ    DX
 	DECQ    BX
-	JNZ     again251
+	JNZ     again284
 
-done252:
+done285:
 	VPMOVZXBD    X6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VFNMADD213PS Y5, Y4, Y6
 	VFMADD231PS  Y6, Y6, Y3
 
-summed249:
+summed282:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -4624,17 +4899,39 @@ TEXT ·l1sUint8AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), DX
 	CMPQ         DX, $0x02
 	JL           rest
-	MOVQ         (SP), DX
+	MOVQ         ids+72(FP), DX
 	MOVQ         dst_len+8(FP), BX
-	DECQ         BX
-	CMPQ         DX, BX
-	CMOVQGT      BX, DX
-	MOVQ         ids+72(FP), BX
-	TESTQ        BX, BX
-	JZ           direct253
-	MOVL         (BX)(DX*4), DX
+	TESTQ        DX, DX
+	JZ           done288
+	CMPQ         BX, $0x20
+	JLE          few287
+	MOVQ         $0x00000020, BX
 
-direct253:
+few287:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again286:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again286
+
+done288:
+	MOVQ    (SP), DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct289
+	MOVL    (BX)(DX*4), DX
+
+direct289:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -4648,10 +4945,10 @@ direct253:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct254
+	JZ      direct290
 	MOVL    (SI)(DX*4), DX
 
-direct254:
+direct290:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -4668,10 +4965,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct255
+	JZ      direct291
 	MOVL    (SI)(BX*4), BX
 
-direct255:
+direct291:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -4685,10 +4982,10 @@ direct255:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct256
+	JZ      direct292
 	MOVL    (R8)(DI*4), DI
 
-direct256:
+direct292:
 	MOVQ   stride+64(FP), R8
 	IMULQ  R8, DI
 	MOVQ   rows+56(FP), R8
@@ -4704,9 +5001,9 @@ direct256:
 	MOVQ   q_len+32(FP), R9
 	XORQ   R8, R8
 	ANDQ   $-32, R9
-	JZ     tail258
+	JZ     tail294
 
-loop257:
+loop293:
 	VMOVUPS      (AX)(R8*4), Y9
 	VMOVUPS      (CX)(R8*4), Y10
 	VPMOVZXBD    (DX)(R8*1), Y11
@@ -4759,13 +5056,13 @@ loop257:
 	VADDPS       Y11, Y8, Y8
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JL           loop257
+	JL           loop293
 
-tail258:
+tail294:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked260
+	JG           masked296
 	VMOVUPS      (AX)(R8*4), Y9
 	VMOVUPS      (CX)(R8*4), Y10
 	VPMOVZXBD    (DX)(R8*1), Y11
@@ -4784,7 +5081,7 @@ tail258:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked260
+	JG           masked296
 	VMOVUPS      (AX)(R8*4), Y9
 	VMOVUPS      (CX)(R8*4), Y10
 	VPMOVZXBD    (DX)(R8*1), Y11
@@ -4803,7 +5100,7 @@ tail258:
 	LEAQ         8(R8), R9
 	MOVQ         q_len+32(FP), R10
 	CMPQ         R9, R10
-	JG           masked260
+	JG           masked296
 	VMOVUPS      (AX)(R8*4), Y9
 	VMOVUPS      (CX)(R8*4), Y10
 	VPMOVZXBD    (DX)(R8*1), Y11
@@ -4820,10 +5117,10 @@ tail258:
 	PREFETCHT0   (DI)(R8*1)
 	MOVQ         R9, R8
 
-masked260:
+masked296:
 	MOVQ       q_len+32(FP), R9
 	SUBQ       R8, R9
-	JZ         summed261
+	JZ         summed297
 	PREFETCHT0 (BX)(R8*1)
 	PREFETCHT0 (DI)(R8*1)
 	MOVQ       R9, R11
@@ -4834,59 +5131,59 @@ masked260:
 	VMASKMOVPS (CX)(R8*4), Y9, Y9
 	MOVQ       q_len+32(FP), R8
 	CMPQ       R8, $0x10
-	JL         short262
+	JL         short298
 	VMOVDQU    -16(DX)(R8*1), X11
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       R9, DX
 	VPSHUFB    (DX), X11, X11
-	JMP        done264
+	JMP        done300
 
-short262:
+short298:
 	VPXOR X11, X11, X11
 	LEAQ  -1(DX)(R8*1), DX
 	MOVQ  R9, R10
 
-again263:
+again299:
 	VPSLLDQ $0x01, X11, X11
 	VPINSRB $0x00, (DX), X11, X11
 	DECQ    DX
 	DECQ    R10
-	JNZ     again263
+	JNZ     again299
 
-done264:
+done300:
 	VPMOVZXBD    X11, Y11
 	VCVTDQ2PS    Y11, Y11
 	VFNMADD213PS Y10, Y9, Y11
 	VANDPS       Y0, Y11, Y11
 	VADDPS       Y11, Y4, Y4
 	CMPQ         R8, $0x10
-	JL           short265
+	JL           short301
 	VMOVDQU      -16(SI)(R8*1), X11
 	LEAQ         slide<>+16(SB), DX
 	SUBQ         R9, DX
 	VPSHUFB      (DX), X11, X11
-	JMP          done267
+	JMP          done303
 
-short265:
+short301:
 	VPXOR X11, X11, X11
 	LEAQ  -1(SI)(R8*1), DX
 	MOVQ  R9, SI
 
-again266:
+again302:
 	VPSLLDQ $0x01, X11, X11
 	VPINSRB $0x00, (DX), X11, X11
 	DECQ    DX
 	DECQ    SI
-	JNZ     again266
+	JNZ     again302
 
-done267:
+done303:
 	VPMOVZXBD    X11, Y11
 	VCVTDQ2PS    Y11, Y11
 	VFNMADD213PS Y10, Y9, Y11
 	VANDPS       Y0, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 
-summed261:
+summed297:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -4929,10 +5226,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct268
+	JZ      direct304
 	MOVL    (BX)(DX*4), DX
 
-direct268:
+direct304:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -4944,9 +5241,9 @@ direct268:
 	MOVQ   q_len+32(FP), SI
 	XORQ   BX, BX
 	ANDQ   $-32, SI
-	JZ     tail270
+	JZ     tail306
 
-loop269:
+loop305:
 	VMOVUPS      (AX)(BX*4), Y5
 	VMOVUPS      (CX)(BX*4), Y6
 	VPMOVZXBD    (DX)(BX*1), Y7
@@ -4977,13 +5274,13 @@ loop269:
 	VADDPS       Y7, Y4, Y4
 	ADDQ         $0x20, BX
 	CMPQ         BX, SI
-	JL           loop269
+	JL           loop305
 
-tail270:
+tail306:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked272
+	JG           masked308
 	VMOVUPS      (AX)(BX*4), Y5
 	VMOVUPS      (CX)(BX*4), Y6
 	VPMOVZXBD    (DX)(BX*1), Y7
@@ -4995,7 +5292,7 @@ tail270:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked272
+	JG           masked308
 	VMOVUPS      (AX)(BX*4), Y5
 	VMOVUPS      (CX)(BX*4), Y6
 	VPMOVZXBD    (DX)(BX*1), Y7
@@ -5007,7 +5304,7 @@ tail270:
 	LEAQ         8(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked272
+	JG           masked308
 	VMOVUPS      (AX)(BX*4), Y5
 	VMOVUPS      (CX)(BX*4), Y6
 	VPMOVZXBD    (DX)(BX*1), Y7
@@ -5017,10 +5314,10 @@ tail270:
 	VADDPS       Y7, Y3, Y3
 	MOVQ         SI, BX
 
-masked272:
+masked308:
 	MOVQ       q_len+32(FP), SI
 	SUBQ       BX, SI
-	JZ         summed273
+	JZ         summed309
 	MOVQ       SI, R8
 	NEGQ       R8
 	LEAQ       laneMask<>+64(SB), DI
@@ -5029,33 +5326,33 @@ masked272:
 	VMASKMOVPS (CX)(BX*4), Y5, Y5
 	MOVQ       q_len+32(FP), BX
 	CMPQ       BX, $0x10
-	JL         short274
+	JL         short310
 	VMOVDQU    -16(DX)(BX*1), X7
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       SI, DX
 	VPSHUFB    (DX), X7, X7
-	JMP        done276
+	JMP        done312
 
-short274:
+short310:
 	VPXOR X7, X7, X7
 	LEAQ  -1(DX)(BX*1), DX
 	MOVQ  SI, BX
 
-again275:
+again311:
 	VPSLLDQ $0x01, X7, X7
 	VPINSRB $0x00, (DX), X7, X7
 	DECQ    DX
 	DECQ    BX
-	JNZ     again275
+	JNZ     again311
 
-done276:
+done312:
 	VPMOVZXBD    X7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VFNMADD213PS Y6, Y5, Y7
 	VANDPS       Y0, Y7, Y7
 	VADDPS       Y7, Y4, Y4
 
-summed273:
+summed309:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -5086,17 +5383,39 @@ TEXT ·dotsUint4AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), CX
 	CMPQ         CX, $0x02
 	JL           rest
-	MOVQ         (SP), CX
+	MOVQ         ids+72(FP), CX
 	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct277
-	MOVL         (DX)(CX*4), CX
+	TESTQ        CX, CX
+	JZ           done315
+	CMPQ         DX, $0x20
+	JLE          few314
+	MOVQ         $0x00000020, DX
 
-direct277:
+few314:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again313:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again313
+
+done315:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct316
+	MOVL    (DX)(CX*4), CX
+
+direct316:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -5110,10 +5429,10 @@ direct277:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct278
+	JZ      direct317
 	MOVL    (BX)(CX*4), CX
 
-direct278:
+direct317:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -5130,10 +5449,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct279
+	JZ      direct318
 	MOVL    (BX)(DX*4), DX
 
-direct279:
+direct318:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -5147,10 +5466,10 @@ direct279:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct280
+	JZ      direct319
 	MOVL    (DI)(SI*4), SI
 
-direct280:
+direct319:
 	MOVQ   stride+64(FP), DI
 	IMULQ  DI, SI
 	MOVQ   rows+56(FP), DI
@@ -5167,9 +5486,9 @@ direct280:
 	XORQ   DI, DI
 	ANDQ   $-32, R8
 	SHRQ   $0x01, R8
-	JZ     tail282
+	JZ     tail321
 
-loop281:
+loop320:
 	VPMOVZXBD   (CX)(DI*1), Y9
 	VPMOVZXBD   (BX)(DI*1), Y10
 	VMOVUPS     (AX)(DI*8), Y11
@@ -5206,42 +5525,42 @@ loop281:
 	VFMADD231PS Y9, Y11, Y8
 	ADDQ        $0x10, DI
 	CMPQ        DI, R8
-	JL          loop281
+	JL          loop320
 
-tail282:
+tail321:
 	MOVQ       q_len+32(FP), R9
 	ANDQ       $0x1f, R9
 	LEAQ       1(R9), R8
 	SHRQ       $0x01, R8
 	SUBQ       R8, R9
 	TESTQ      R8, R8
-	JZ         summed284
+	JZ         summed323
 	PREFETCHT0 (DX)(DI*1)
 	PREFETCHT0 (SI)(DI*1)
 	MOVQ       q_len+32(FP), R10
 	INCQ       R10
 	SHRQ       $0x01, R10
 	CMPQ       R10, $0x10
-	JL         short285
+	JL         short324
 	VMOVDQU    -16(CX)(R10*1), X9
 	LEAQ       slide<>+16(SB), CX
 	SUBQ       R8, CX
 	VPSHUFB    (CX), X9, X9
-	JMP        done287
+	JMP        done326
 
-short285:
+short324:
 	VPXOR X9, X9, X9
 	LEAQ  -1(CX)(R10*1), CX
 	MOVQ  R8, R11
 
-again286:
+again325:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    R11
-	JNZ     again286
+	JNZ     again325
 
-done287:
+done326:
 	VPMOVZXBD   X9, Y10
 	MOVQ        R8, R11
 	NEGQ        R11
@@ -5284,26 +5603,26 @@ done287:
 	VCVTDQ2PS   Y9, Y9
 	VFMADD231PS Y9, Y10, Y4
 	CMPQ        R10, $0x10
-	JL          short288
+	JL          short327
 	VMOVDQU     -16(BX)(R10*1), X9
 	LEAQ        slide<>+16(SB), CX
 	SUBQ        R8, CX
 	VPSHUFB     (CX), X9, X9
-	JMP         done290
+	JMP         done329
 
-short288:
+short327:
 	VPXOR X9, X9, X9
 	LEAQ  -1(BX)(R10*1), CX
 	MOVQ  R8, BX
 
-again289:
+again328:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (CX), X9, X9
 	DECQ    CX
 	DECQ    BX
-	JNZ     again289
+	JNZ     again328
 
-done290:
+done329:
 	VPMOVZXBD   X9, Y10
 	MOVQ        R8, BX
 	NEGQ        BX
@@ -5346,7 +5665,7 @@ done290:
 	VCVTDQ2PS   Y9, Y9
 	VFMADD231PS Y9, Y10, Y8
 
-summed284:
+summed323:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -5389,10 +5708,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct291
+	JZ      direct330
 	MOVL    (DX)(CX*4), CX
 
-direct291:
+direct330:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -5405,9 +5724,9 @@ direct291:
 	XORQ   DX, DX
 	ANDQ   $-32, BX
 	SHRQ   $0x01, BX
-	JZ     tail293
+	JZ     tail332
 
-loop292:
+loop331:
 	VPMOVZXBD   (CX)(DX*1), Y5
 	VMOVUPS     (AX)(DX*8), Y6
 	VPAND       Y0, Y5, Y7
@@ -5428,40 +5747,40 @@ loop292:
 	VFMADD231PS Y5, Y6, Y4
 	ADDQ        $0x10, DX
 	CMPQ        DX, BX
-	JL          loop292
+	JL          loop331
 
-tail293:
+tail332:
 	MOVQ    q_len+32(FP), SI
 	ANDQ    $0x1f, SI
 	LEAQ    1(SI), BX
 	SHRQ    $0x01, BX
 	SUBQ    BX, SI
 	TESTQ   BX, BX
-	JZ      summed295
+	JZ      summed334
 	MOVQ    q_len+32(FP), DI
 	INCQ    DI
 	SHRQ    $0x01, DI
 	CMPQ    DI, $0x10
-	JL      short296
+	JL      short335
 	VMOVDQU -16(CX)(DI*1), X5
 	LEAQ    slide<>+16(SB), CX
 	SUBQ    BX, CX
 	VPSHUFB (CX), X5, X5
-	JMP     done298
+	JMP     done337
 
-short296:
+short335:
 	VPXOR X5, X5, X5
 	LEAQ  -1(CX)(DI*1), CX
 	MOVQ  BX, DI
 
-again297:
+again336:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (CX), X5, X5
 	DECQ    CX
 	DECQ    DI
-	JNZ     again297
+	JNZ     again336
 
-done298:
+done337:
 	VPMOVZXBD   X5, Y6
 	MOVQ        BX, DI
 	NEGQ        DI
@@ -5503,7 +5822,7 @@ done298:
 	VCVTDQ2PS   Y5, Y5
 	VFMADD231PS Y5, Y6, Y4
 
-summed295:
+summed334:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -5535,17 +5854,39 @@ TEXT ·squaredL2sUint4AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), DX
 	CMPQ         DX, $0x02
 	JL           rest
-	MOVQ         (SP), DX
+	MOVQ         ids+72(FP), DX
 	MOVQ         dst_len+8(FP), BX
-	DECQ         BX
-	CMPQ         DX, BX
-	CMOVQGT      BX, DX
-	MOVQ         ids+72(FP), BX
-	TESTQ        BX, BX
-	JZ           direct299
-	MOVL         (BX)(DX*4), DX
+	TESTQ        DX, DX
+	JZ           done340
+	CMPQ         BX, $0x20
+	JLE          few339
+	MOVQ         $0x00000020, BX
 
-direct299:
+few339:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again338:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again338
+
+done340:
+	MOVQ    (SP), DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct341
+	MOVL    (BX)(DX*4), DX
+
+direct341:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -5559,10 +5900,10 @@ direct299:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct300
+	JZ      direct342
 	MOVL    (SI)(DX*4), DX
 
-direct300:
+direct342:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -5579,10 +5920,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct301
+	JZ      direct343
 	MOVL    (SI)(BX*4), BX
 
-direct301:
+direct343:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -5596,10 +5937,10 @@ direct301:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct302
+	JZ      direct344
 	MOVL    (R8)(DI*4), DI
 
-direct302:
+direct344:
 	MOVQ   stride+64(FP), R8
 	IMULQ  R8, DI
 	MOVQ   rows+56(FP), R8
@@ -5616,9 +5957,9 @@ direct302:
 	XORQ   R8, R8
 	ANDQ   $-32, R9
 	SHRQ   $0x01, R9
-	JZ     tail304
+	JZ     tail346
 
-loop303:
+loop345:
 	VPMOVZXBD    (DX)(R8*1), Y9
 	VPMOVZXBD    (SI)(R8*1), Y10
 	VMOVUPS      (AX)(R8*8), Y11
@@ -5667,42 +6008,42 @@ loop303:
 	VFMADD231PS  Y9, Y9, Y8
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JL           loop303
+	JL           loop345
 
-tail304:
+tail346:
 	MOVQ       q_len+32(FP), R10
 	ANDQ       $0x1f, R10
 	LEAQ       1(R10), R9
 	SHRQ       $0x01, R9
 	SUBQ       R9, R10
 	TESTQ      R9, R9
-	JZ         summed306
+	JZ         summed348
 	PREFETCHT0 (BX)(R8*1)
 	PREFETCHT0 (DI)(R8*1)
 	MOVQ       q_len+32(FP), R11
 	INCQ       R11
 	SHRQ       $0x01, R11
 	CMPQ       R11, $0x10
-	JL         short307
+	JL         short349
 	VMOVDQU    -16(DX)(R11*1), X9
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       R9, DX
 	VPSHUFB    (DX), X9, X9
-	JMP        done309
+	JMP        done351
 
-short307:
+short349:
 	VPXOR X9, X9, X9
 	LEAQ  -1(DX)(R11*1), DX
 	MOVQ  R9, R12
 
-again308:
+again350:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (DX), X9, X9
 	DECQ    DX
 	DECQ    R12
-	JNZ     again308
+	JNZ     again350
 
-done309:
+done351:
 	VPMOVZXBD    X9, Y10
 	MOVQ         R9, R12
 	NEGQ         R12
@@ -5759,26 +6100,26 @@ done309:
 	VFNMADD213PS Y11, Y10, Y9
 	VFMADD231PS  Y9, Y9, Y4
 	CMPQ         R11, $0x10
-	JL           short310
+	JL           short352
 	VMOVDQU      -16(SI)(R11*1), X9
 	LEAQ         slide<>+16(SB), DX
 	SUBQ         R9, DX
 	VPSHUFB      (DX), X9, X9
-	JMP          done312
+	JMP          done354
 
-short310:
+short352:
 	VPXOR X9, X9, X9
 	LEAQ  -1(SI)(R11*1), DX
 	MOVQ  R9, SI
 
-again311:
+again353:
 	VPSLLDQ $0x01, X9, X9
 	VPINSRB $0x00, (DX), X9, X9
 	DECQ    DX
 	DECQ    SI
-	JNZ     again311
+	JNZ     again353
 
-done312:
+done354:
 	VPMOVZXBD    X9, Y10
 	MOVQ         R9, SI
 	NEGQ         SI
@@ -5835,7 +6176,7 @@ done312:
 	VFNMADD213PS Y11, Y10, Y9
 	VFMADD231PS  Y9, Y9, Y8
 
-summed306:
+summed348:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -5878,10 +6219,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct313
+	JZ      direct355
 	MOVL    (BX)(DX*4), DX
 
-direct313:
+direct355:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -5894,9 +6235,9 @@ direct313:
 	XORQ   BX, BX
 	ANDQ   $-32, SI
 	SHRQ   $0x01, SI
-	JZ     tail315
+	JZ     tail357
 
-loop314:
+loop356:
 	VPMOVZXBD    (DX)(BX*1), Y5
 	VMOVUPS      (AX)(BX*8), Y6
 	VMOVUPS      (CX)(BX*8), Y7
@@ -5925,40 +6266,40 @@ loop314:
 	VFMADD231PS  Y5, Y5, Y4
 	ADDQ         $0x10, BX
 	CMPQ         BX, SI
-	JL           loop314
+	JL           loop356
 
-tail315:
+tail357:
 	MOVQ    q_len+32(FP), DI
 	ANDQ    $0x1f, DI
 	LEAQ    1(DI), SI
 	SHRQ    $0x01, SI
 	SUBQ    SI, DI
 	TESTQ   SI, SI
-	JZ      summed317
+	JZ      summed359
 	MOVQ    q_len+32(FP), R8
 	INCQ    R8
 	SHRQ    $0x01, R8
 	CMPQ    R8, $0x10
-	JL      short318
+	JL      short360
 	VMOVDQU -16(DX)(R8*1), X5
 	LEAQ    slide<>+16(SB), DX
 	SUBQ    SI, DX
 	VPSHUFB (DX), X5, X5
-	JMP     done320
+	JMP     done362
 
-short318:
+short360:
 	VPXOR X5, X5, X5
 	LEAQ  -1(DX)(R8*1), DX
 	MOVQ  SI, R8
 
-again319:
+again361:
 	VPSLLDQ $0x01, X5, X5
 	VPINSRB $0x00, (DX), X5, X5
 	DECQ    DX
 	DECQ    R8
-	JNZ     again319
+	JNZ     again361
 
-done320:
+done362:
 	VPMOVZXBD    X5, Y6
 	MOVQ         SI, R8
 	NEGQ         R8
@@ -6014,7 +6355,7 @@ done320:
 	VFNMADD213PS Y7, Y6, Y5
 	VFMADD231PS  Y5, Y5, Y4
 
-summed317:
+summed359:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -6047,17 +6388,39 @@ TEXT ·l1sUint4AVX2(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), DX
 	CMPQ         DX, $0x02
 	JL           rest
-	MOVQ         (SP), DX
+	MOVQ         ids+72(FP), DX
 	MOVQ         dst_len+8(FP), BX
-	DECQ         BX
-	CMPQ         DX, BX
-	CMOVQGT      BX, DX
-	MOVQ         ids+72(FP), BX
-	TESTQ        BX, BX
-	JZ           direct321
-	MOVL         (BX)(DX*4), DX
+	TESTQ        DX, DX
+	JZ           done365
+	CMPQ         BX, $0x20
+	JLE          few364
+	MOVQ         $0x00000020, BX
 
-direct321:
+few364:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again363:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again363
+
+done365:
+	MOVQ    (SP), DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct366
+	MOVL    (BX)(DX*4), DX
+
+direct366:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -6071,10 +6434,10 @@ direct321:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct322
+	JZ      direct367
 	MOVL    (SI)(DX*4), DX
 
-direct322:
+direct367:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -6091,10 +6454,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct323
+	JZ      direct368
 	MOVL    (SI)(BX*4), BX
 
-direct323:
+direct368:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -6108,10 +6471,10 @@ direct323:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct324
+	JZ      direct369
 	MOVL    (R8)(DI*4), DI
 
-direct324:
+direct369:
 	MOVQ   stride+64(FP), R8
 	IMULQ  R8, DI
 	MOVQ   rows+56(FP), R8
@@ -6128,9 +6491,9 @@ direct324:
 	XORQ   R8, R8
 	ANDQ   $-32, R9
 	SHRQ   $0x01, R9
-	JZ     tail326
+	JZ     tail371
 
-loop325:
+loop370:
 	VPMOVZXBD    (DX)(R8*1), Y10
 	VPMOVZXBD    (SI)(R8*1), Y11
 	VMOVUPS      (AX)(R8*8), Y12
@@ -6187,42 +6550,42 @@ loop325:
 	VADDPS       Y10, Y9, Y9
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JL           loop325
+	JL           loop370
 
-tail326:
+tail371:
 	MOVQ       q_len+32(FP), R10
 	ANDQ       $0x1f, R10
 	LEAQ       1(R10), R9
 	SHRQ       $0x01, R9
 	SUBQ       R9, R10
 	TESTQ      R9, R9
-	JZ         summed328
+	JZ         summed373
 	PREFETCHT0 (BX)(R8*1)
 	PREFETCHT0 (DI)(R8*1)
 	MOVQ       q_len+32(FP), R11
 	INCQ       R11
 	SHRQ       $0x01, R11
 	CMPQ       R11, $0x10
-	JL         short329
+	JL         short374
 	VMOVDQU    -16(DX)(R11*1), X10
 	LEAQ       slide<>+16(SB), DX
 	SUBQ       R9, DX
 	VPSHUFB    (DX), X10, X10
-	JMP        done331
+	JMP        done376
 
-short329:
+short374:
 	VPXOR X10, X10, X10
 	LEAQ  -1(DX)(R11*1), DX
 	MOVQ  R9, R12
 
-again330:
+again375:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (DX), X10, X10
 	DECQ    DX
 	DECQ    R12
-	JNZ     again330
+	JNZ     again375
 
-done331:
+done376:
 	VPMOVZXBD    X10, Y11
 	MOVQ         R9, R12
 	NEGQ         R12
@@ -6283,26 +6646,26 @@ done331:
 	VANDPS       Y0, Y10, Y10
 	VADDPS       Y10, Y5, Y5
 	CMPQ         R11, $0x10
-	JL           short332
+	JL           short377
 	VMOVDQU      -16(SI)(R11*1), X10
 	LEAQ         slide<>+16(SB), DX
 	SUBQ         R9, DX
 	VPSHUFB      (DX), X10, X10
-	JMP          done334
+	JMP          done379
 
-short332:
+short377:
 	VPXOR X10, X10, X10
 	LEAQ  -1(SI)(R11*1), DX
 	MOVQ  R9, SI
 
-again333:
+again378:
 	VPSLLDQ $0x01, X10, X10
 	VPINSRB $0x00, (DX), X10, X10
 	DECQ    DX
 	DECQ    SI
-	JNZ     again333
+	JNZ     again378
 
-done334:
+done379:
 	VPMOVZXBD    X10, Y11
 	MOVQ         R9, SI
 	NEGQ         SI
@@ -6363,7 +6726,7 @@ done334:
 	VANDPS       Y0, Y10, Y10
 	VADDPS       Y10, Y9, Y9
 
-summed328:
+summed373:
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y2, Y2
@@ -6406,10 +6769,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct335
+	JZ      direct380
 	MOVL    (BX)(DX*4), DX
 
-direct335:
+direct380:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -6422,9 +6785,9 @@ direct335:
 	XORQ   BX, BX
 	ANDQ   $-32, SI
 	SHRQ   $0x01, SI
-	JZ     tail337
+	JZ     tail382
 
-loop336:
+loop381:
 	VPMOVZXBD    (DX)(BX*1), Y6
 	VMOVUPS      (AX)(BX*8), Y7
 	VMOVUPS      (CX)(BX*8), Y8
@@ -6457,40 +6820,40 @@ loop336:
 	VADDPS       Y6, Y5, Y5
 	ADDQ         $0x10, BX
 	CMPQ         BX, SI
-	JL           loop336
+	JL           loop381
 
-tail337:
+tail382:
 	MOVQ    q_len+32(FP), DI
 	ANDQ    $0x1f, DI
 	LEAQ    1(DI), SI
 	SHRQ    $0x01, SI
 	SUBQ    SI, DI
 	TESTQ   SI, SI
-	JZ      summed339
+	JZ      summed384
 	MOVQ    q_len+32(FP), R8
 	INCQ    R8
 	SHRQ    $0x01, R8
 	CMPQ    R8, $0x10
-	JL      short340
+	JL      short385
 	VMOVDQU -16(DX)(R8*1), X6
 	LEAQ    slide<>+16(SB), DX
 	SUBQ    SI, DX
 	VPSHUFB (DX), X6, X6
-	JMP     done342
+	JMP     done387
 
-short340:
+short385:
 	VPXOR X6, X6, X6
 	LEAQ  -1(DX)(R8*1), DX
 	MOVQ  SI, R8
 
-again341:
+again386:
 	VPSLLDQ $0x01, X6, X6
 	VPINSRB $0x00, (DX), X6, X6
 	DECQ    DX
 	DECQ    R8
-	JNZ     again341
+	JNZ     again386
 
-done342:
+done387:
 	VPMOVZXBD    X6, Y7
 	MOVQ         SI, R8
 	NEGQ         R8
@@ -6550,7 +6913,7 @@ done342:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 
-summed339:
+summed384:
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y2, Y2
@@ -6588,9 +6951,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   a_len+8(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-64, BX
-	JZ     tail344
+	JZ     tail389
 
-loop343:
+loop388:
 	VMOVUPS     (AX)(DX*4), Z4
 	VFMADD231PS (CX)(DX*4), Z4, Z0
 	VMOVUPS     64(AX)(DX*4), Z4
@@ -6601,40 +6964,40 @@ loop343:
 	VFMADD231PS 192(CX)(DX*4), Z4, Z3
 	ADDQ        $0x40, DX
 	CMPQ        DX, BX
-	JL          loop343
+	JL          loop388
 
-tail344:
+tail389:
 	LEAQ        16(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked346
+	JG          masked391
 	VMOVUPS     (AX)(DX*4), Z4
 	VFMADD231PS (CX)(DX*4), Z4, Z0
 	MOVQ        BX, DX
 	LEAQ        16(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked346
+	JG          masked391
 	VMOVUPS     (AX)(DX*4), Z4
 	VFMADD231PS (CX)(DX*4), Z4, Z1
 	MOVQ        BX, DX
 	LEAQ        16(DX), BX
 	MOVQ        a_len+8(FP), SI
 	CMPQ        BX, SI
-	JG          masked346
+	JG          masked391
 	VMOVUPS     (AX)(DX*4), Z4
 	VFMADD231PS (CX)(DX*4), Z4, Z2
 	MOVQ        BX, DX
 
-masked346:
+masked391:
 	MOVQ        a_len+8(FP), BX
 	SUBQ        DX, BX
-	JZ          summed347
+	JZ          summed392
 	VMOVUPS.Z   (AX)(DX*4), K1, Z4
 	VMOVUPS.Z   (CX)(DX*4), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-summed347:
+summed392:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -6653,17 +7016,39 @@ summed347:
 // func dotsFloat32AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·dotsFloat32AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done395
+	CMPQ  DX, $0x20
+	JLE   few394
+	MOVQ  $0x00000020, DX
+
+few394:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again393:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again393
+
+done395:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -6671,1092 +7056,8 @@ TEXT ·dotsFloat32AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct348
+	JZ      direct396
 	MOVL    (DX)(CX*4), CX
-
-direct348:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct349
-	MOVL    (BX)(CX*4), CX
-
-direct349:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, SI
-	MOVQ    (SP), CX
-	ADDQ    $0x02, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct350
-	MOVL    (BX)(CX*4), CX
-
-direct350:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, R8
-	MOVQ    (SP), CX
-	ADDQ    $0x03, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct351
-	MOVL    (BX)(CX*4), CX
-
-direct351:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, R10
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x04, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct352
-	MOVL    (BX)(DX*4), DX
-
-direct352:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x05, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct353
-	MOVL    (DI)(SI*4), SI
-
-direct353:
-	MOVQ    stride+64(FP), DI
-	IMULQ   DI, SI
-	MOVQ    rows+56(FP), DI
-	ADDQ    DI, SI
-	MOVQ    R8, DI
-	MOVQ    (SP), R8
-	ADDQ    $0x06, R8
-	MOVQ    dst_len+8(FP), R9
-	DECQ    R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    ids+72(FP), R9
-	TESTQ   R9, R9
-	JZ      direct354
-	MOVL    (R9)(R8*4), R8
-
-direct354:
-	MOVQ    stride+64(FP), R9
-	IMULQ   R9, R8
-	MOVQ    rows+56(FP), R9
-	ADDQ    R9, R8
-	MOVQ    R10, R9
-	MOVQ    (SP), R10
-	ADDQ    $0x07, R10
-	MOVQ    dst_len+8(FP), R11
-	DECQ    R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    ids+72(FP), R11
-	TESTQ   R11, R11
-	JZ      direct355
-	MOVL    (R11)(R10*4), R10
-
-direct355:
-	MOVQ   stride+64(FP), R11
-	IMULQ  R11, R10
-	MOVQ   rows+56(FP), R11
-	ADDQ   R11, R10
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	MOVQ   q_len+32(FP), R12
-	XORQ   R11, R11
-	ANDQ   $-64, R12
-	JZ     tail357
-
-loop356:
-	VMOVUPS     (AX)(R11*4), Z16
-	VFMADD231PS (CX)(R11*4), Z16, Z0
-	VFMADD231PS (BX)(R11*4), Z16, Z4
-	VFMADD231PS (DI)(R11*4), Z16, Z8
-	VFMADD231PS (R9)(R11*4), Z16, Z12
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	VMOVUPS     64(AX)(R11*4), Z16
-	VFMADD231PS 64(CX)(R11*4), Z16, Z1
-	VFMADD231PS 64(BX)(R11*4), Z16, Z5
-	VFMADD231PS 64(DI)(R11*4), Z16, Z9
-	VFMADD231PS 64(R9)(R11*4), Z16, Z13
-	PREFETCHT0  64(DX)(R11*4)
-	PREFETCHT0  64(SI)(R11*4)
-	PREFETCHT0  64(R8)(R11*4)
-	PREFETCHT0  64(R10)(R11*4)
-	VMOVUPS     128(AX)(R11*4), Z16
-	VFMADD231PS 128(CX)(R11*4), Z16, Z2
-	VFMADD231PS 128(BX)(R11*4), Z16, Z6
-	VFMADD231PS 128(DI)(R11*4), Z16, Z10
-	VFMADD231PS 128(R9)(R11*4), Z16, Z14
-	PREFETCHT0  128(DX)(R11*4)
-	PREFETCHT0  128(SI)(R11*4)
-	PREFETCHT0  128(R8)(R11*4)
-	PREFETCHT0  128(R10)(R11*4)
-	VMOVUPS     192(AX)(R11*4), Z16
-	VFMADD231PS 192(CX)(R11*4), Z16, Z3
-	VFMADD231PS 192(BX)(R11*4), Z16, Z7
-	VFMADD231PS 192(DI)(R11*4), Z16, Z11
-	VFMADD231PS 192(R9)(R11*4), Z16, Z15
-	PREFETCHT0  192(DX)(R11*4)
-	PREFETCHT0  192(SI)(R11*4)
-	PREFETCHT0  192(R8)(R11*4)
-	PREFETCHT0  192(R10)(R11*4)
-	ADDQ        $0x40, R11
-	CMPQ        R11, R12
-	JL          loop356
-
-tail357:
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked359
-	VMOVUPS     (AX)(R11*4), Z16
-	VFMADD231PS (CX)(R11*4), Z16, Z0
-	VFMADD231PS (BX)(R11*4), Z16, Z4
-	VFMADD231PS (DI)(R11*4), Z16, Z8
-	VFMADD231PS (R9)(R11*4), Z16, Z12
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked359
-	VMOVUPS     (AX)(R11*4), Z16
-	VFMADD231PS (CX)(R11*4), Z16, Z1
-	VFMADD231PS (BX)(R11*4), Z16, Z5
-	VFMADD231PS (DI)(R11*4), Z16, Z9
-	VFMADD231PS (R9)(R11*4), Z16, Z13
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked359
-	VMOVUPS     (AX)(R11*4), Z16
-	VFMADD231PS (CX)(R11*4), Z16, Z2
-	VFMADD231PS (BX)(R11*4), Z16, Z6
-	VFMADD231PS (DI)(R11*4), Z16, Z10
-	VFMADD231PS (R9)(R11*4), Z16, Z14
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-
-masked359:
-	MOVQ        q_len+32(FP), R12
-	SUBQ        R11, R12
-	JZ          summed360
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	VMOVUPS.Z   (AX)(R11*4), K1, Z16
-	VMOVUPS.Z   (CX)(R11*4), K1, Z17
-	VFMADD231PS Z17, Z16, Z3
-	VMOVUPS.Z   (BX)(R11*4), K1, Z17
-	VFMADD231PS Z17, Z16, Z7
-	VMOVUPS.Z   (DI)(R11*4), K1, Z17
-	VFMADD231PS Z17, Z16, Z11
-	VMOVUPS.Z   (R9)(R11*4), K1, Z17
-	VFMADD231PS Z17, Z16, Z15
-
-summed360:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
-	VADDPS        Z6, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X1
-	VADDPS        X1, X4, X4
-	VPERMILPS     $0x4e, X4, X1
-	VADDPS        X1, X4, X4
-	VMOVSHDUP     X4, X1
-	VADDSS        X1, X4, X4
-	VADDPS        Z9, Z8, Z8
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y1
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X1
-	VADDPS        X1, X8, X8
-	VPERMILPS     $0x4e, X8, X1
-	VADDPS        X1, X8, X8
-	VMOVSHDUP     X8, X1
-	VADDSS        X1, X8, X8
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z15, Z14, Z14
-	VADDPS        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z12, Y1
-	VADDPS        Y1, Y12, Y12
-	VEXTRACTF128  $0x01, Y12, X1
-	VADDPS        X1, X12, X12
-	VPERMILPS     $0x4e, X12, X1
-	VADDPS        X1, X12, X12
-	VMOVSHDUP     X12, X1
-	VADDSS        X1, X12, X12
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), BX
-	VMOVSS        X0, (CX)(BX*4)
-	VMOVSS        X4, 4(CX)(BX*4)
-	VMOVSS        X8, 8(CX)(BX*4)
-	VMOVSS        X12, 12(CX)(BX*4)
-	ADDQ          $0x04, BX
-	MOVQ          BX, (SP)
-	MOVQ          dst_len+8(FP), BX
-	MOVQ          (SP), CX
-	ADDQ          $0x04, CX
-	CMPQ          CX, BX
-	JLE           group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct361
-	MOVL    (DX)(CX*4), CX
-
-direct361:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail363
-
-loop362:
-	VMOVUPS     (AX)(DX*4), Z4
-	VFMADD231PS (CX)(DX*4), Z4, Z0
-	VMOVUPS     64(AX)(DX*4), Z4
-	VFMADD231PS 64(CX)(DX*4), Z4, Z1
-	VMOVUPS     128(AX)(DX*4), Z4
-	VFMADD231PS 128(CX)(DX*4), Z4, Z2
-	VMOVUPS     192(AX)(DX*4), Z4
-	VFMADD231PS 192(CX)(DX*4), Z4, Z3
-	ADDQ        $0x40, DX
-	CMPQ        DX, BX
-	JL          loop362
-
-tail363:
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked365
-	VMOVUPS     (AX)(DX*4), Z4
-	VFMADD231PS (CX)(DX*4), Z4, Z0
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked365
-	VMOVUPS     (AX)(DX*4), Z4
-	VFMADD231PS (CX)(DX*4), Z4, Z1
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked365
-	VMOVUPS     (AX)(DX*4), Z4
-	VFMADD231PS (CX)(DX*4), Z4, Z2
-	MOVQ        BX, DX
-
-masked365:
-	MOVQ        q_len+32(FP), BX
-	SUBQ        DX, BX
-	JZ          summed366
-	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VMOVUPS.Z   (CX)(DX*4), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
-
-summed366:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), DX
-	VMOVSS        X0, (CX)(DX*4)
-	ADDQ          $0x01, DX
-	MOVQ          DX, (SP)
-	JMP           rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func squaredL2AVX512(a []float32, b []float32) float32
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·squaredL2AVX512(SB), NOSPLIT, $0-52
-	MOVQ   a_base+0(FP), AX
-	MOVQ   b_base+24(FP), CX
-	MOVQ   a_len+8(FP), DX
-	ANDQ   $0x0f, DX
-	MOVQ   $-1, BX
-	BZHIQ  DX, BX, BX
-	KMOVW  BX, K1
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   a_len+8(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail368
-
-loop367:
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(AX)(DX*4), Z4
-	VSUBPS      64(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	VMOVUPS     128(AX)(DX*4), Z4
-	VSUBPS      128(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	VMOVUPS     192(AX)(DX*4), Z4
-	VSUBPS      192(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-	ADDQ        $0x40, DX
-	CMPQ        DX, BX
-	JL          loop367
-
-tail368:
-	LEAQ        16(DX), BX
-	MOVQ        a_len+8(FP), SI
-	CMPQ        BX, SI
-	JG          masked370
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        a_len+8(FP), SI
-	CMPQ        BX, SI
-	JG          masked370
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        a_len+8(FP), SI
-	CMPQ        BX, SI
-	JG          masked370
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	MOVQ        BX, DX
-
-masked370:
-	MOVQ        a_len+8(FP), BX
-	SUBQ        DX, BX
-	JZ          summed371
-	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VMOVUPS.Z   (CX)(DX*4), K1, Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-
-summed371:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VZEROUPPER
-	MOVSS         X0, ret+48(FP)
-	RET
-
-// func squaredL2sFloat32AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·squaredL2sFloat32AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct372
-	MOVL    (DX)(CX*4), CX
-
-direct372:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct373
-	MOVL    (BX)(CX*4), CX
-
-direct373:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, SI
-	MOVQ    (SP), CX
-	ADDQ    $0x02, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct374
-	MOVL    (BX)(CX*4), CX
-
-direct374:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, R8
-	MOVQ    (SP), CX
-	ADDQ    $0x03, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct375
-	MOVL    (BX)(CX*4), CX
-
-direct375:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, R10
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x04, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct376
-	MOVL    (BX)(DX*4), DX
-
-direct376:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x05, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct377
-	MOVL    (DI)(SI*4), SI
-
-direct377:
-	MOVQ    stride+64(FP), DI
-	IMULQ   DI, SI
-	MOVQ    rows+56(FP), DI
-	ADDQ    DI, SI
-	MOVQ    R8, DI
-	MOVQ    (SP), R8
-	ADDQ    $0x06, R8
-	MOVQ    dst_len+8(FP), R9
-	DECQ    R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    ids+72(FP), R9
-	TESTQ   R9, R9
-	JZ      direct378
-	MOVL    (R9)(R8*4), R8
-
-direct378:
-	MOVQ    stride+64(FP), R9
-	IMULQ   R9, R8
-	MOVQ    rows+56(FP), R9
-	ADDQ    R9, R8
-	MOVQ    R10, R9
-	MOVQ    (SP), R10
-	ADDQ    $0x07, R10
-	MOVQ    dst_len+8(FP), R11
-	DECQ    R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    ids+72(FP), R11
-	TESTQ   R11, R11
-	JZ      direct379
-	MOVL    (R11)(R10*4), R10
-
-direct379:
-	MOVQ   stride+64(FP), R11
-	IMULQ  R11, R10
-	MOVQ   rows+56(FP), R11
-	ADDQ   R11, R10
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	MOVQ   q_len+32(FP), R12
-	XORQ   R11, R11
-	ANDQ   $-64, R12
-	JZ     tail381
-
-loop380:
-	VMOVUPS     (AX)(R11*4), Z16
-	VSUBPS      (CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z0
-	VSUBPS      (BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z4
-	VSUBPS      (DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z8
-	VSUBPS      (R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z12
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	VMOVUPS     64(AX)(R11*4), Z16
-	VSUBPS      64(CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z1
-	VSUBPS      64(BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z5
-	VSUBPS      64(DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z9
-	VSUBPS      64(R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z13
-	PREFETCHT0  64(DX)(R11*4)
-	PREFETCHT0  64(SI)(R11*4)
-	PREFETCHT0  64(R8)(R11*4)
-	PREFETCHT0  64(R10)(R11*4)
-	VMOVUPS     128(AX)(R11*4), Z16
-	VSUBPS      128(CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z2
-	VSUBPS      128(BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z6
-	VSUBPS      128(DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z10
-	VSUBPS      128(R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z14
-	PREFETCHT0  128(DX)(R11*4)
-	PREFETCHT0  128(SI)(R11*4)
-	PREFETCHT0  128(R8)(R11*4)
-	PREFETCHT0  128(R10)(R11*4)
-	VMOVUPS     192(AX)(R11*4), Z16
-	VSUBPS      192(CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z3
-	VSUBPS      192(BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z7
-	VSUBPS      192(DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z11
-	VSUBPS      192(R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z15
-	PREFETCHT0  192(DX)(R11*4)
-	PREFETCHT0  192(SI)(R11*4)
-	PREFETCHT0  192(R8)(R11*4)
-	PREFETCHT0  192(R10)(R11*4)
-	ADDQ        $0x40, R11
-	CMPQ        R11, R12
-	JL          loop380
-
-tail381:
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked383
-	VMOVUPS     (AX)(R11*4), Z16
-	VSUBPS      (CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z0
-	VSUBPS      (BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z4
-	VSUBPS      (DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z8
-	VSUBPS      (R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z12
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked383
-	VMOVUPS     (AX)(R11*4), Z16
-	VSUBPS      (CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z1
-	VSUBPS      (BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z5
-	VSUBPS      (DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z9
-	VSUBPS      (R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z13
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked383
-	VMOVUPS     (AX)(R11*4), Z16
-	VSUBPS      (CX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z2
-	VSUBPS      (BX)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z6
-	VSUBPS      (DI)(R11*4), Z16, Z17
-	VFMADD231PS Z17, Z17, Z10
-	VSUBPS      (R9)(R11*4), Z16, Z16
-	VFMADD231PS Z16, Z16, Z14
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	MOVQ        R12, R11
-
-masked383:
-	MOVQ        q_len+32(FP), R12
-	SUBQ        R11, R12
-	JZ          summed384
-	PREFETCHT0  (DX)(R11*4)
-	PREFETCHT0  (SI)(R11*4)
-	PREFETCHT0  (R8)(R11*4)
-	PREFETCHT0  (R10)(R11*4)
-	VMOVUPS.Z   (AX)(R11*4), K1, Z16
-	VMOVUPS.Z   (CX)(R11*4), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z3
-	VMOVUPS.Z   (BX)(R11*4), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z7
-	VMOVUPS.Z   (DI)(R11*4), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z11
-	VMOVUPS.Z   (R9)(R11*4), K1, Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z15
-
-summed384:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
-	VADDPS        Z6, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X1
-	VADDPS        X1, X4, X4
-	VPERMILPS     $0x4e, X4, X1
-	VADDPS        X1, X4, X4
-	VMOVSHDUP     X4, X1
-	VADDSS        X1, X4, X4
-	VADDPS        Z9, Z8, Z8
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y1
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X1
-	VADDPS        X1, X8, X8
-	VPERMILPS     $0x4e, X8, X1
-	VADDPS        X1, X8, X8
-	VMOVSHDUP     X8, X1
-	VADDSS        X1, X8, X8
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z15, Z14, Z14
-	VADDPS        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z12, Y1
-	VADDPS        Y1, Y12, Y12
-	VEXTRACTF128  $0x01, Y12, X1
-	VADDPS        X1, X12, X12
-	VPERMILPS     $0x4e, X12, X1
-	VADDPS        X1, X12, X12
-	VMOVSHDUP     X12, X1
-	VADDSS        X1, X12, X12
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), BX
-	VMOVSS        X0, (CX)(BX*4)
-	VMOVSS        X4, 4(CX)(BX*4)
-	VMOVSS        X8, 8(CX)(BX*4)
-	VMOVSS        X12, 12(CX)(BX*4)
-	ADDQ          $0x04, BX
-	MOVQ          BX, (SP)
-	MOVQ          dst_len+8(FP), BX
-	MOVQ          (SP), CX
-	ADDQ          $0x04, CX
-	CMPQ          CX, BX
-	JLE           group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct385
-	MOVL    (DX)(CX*4), CX
-
-direct385:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail387
-
-loop386:
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(AX)(DX*4), Z4
-	VSUBPS      64(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	VMOVUPS     128(AX)(DX*4), Z4
-	VSUBPS      128(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	VMOVUPS     192(AX)(DX*4), Z4
-	VSUBPS      192(CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-	ADDQ        $0x40, DX
-	CMPQ        DX, BX
-	JL          loop386
-
-tail387:
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked389
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked389
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked389
-	VMOVUPS     (AX)(DX*4), Z4
-	VSUBPS      (CX)(DX*4), Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	MOVQ        BX, DX
-
-masked389:
-	MOVQ        q_len+32(FP), BX
-	SUBQ        DX, BX
-	JZ          summed390
-	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VMOVUPS.Z   (CX)(DX*4), K1, Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-
-summed390:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), DX
-	VMOVSS        X0, (CX)(DX*4)
-	ADDQ          $0x01, DX
-	MOVQ          DX, (SP)
-	JMP           rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func l1AVX512(a []float32, b []float32) float32
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·l1AVX512(SB), NOSPLIT, $0-52
-	MOVQ         a_base+0(FP), AX
-	MOVQ         b_base+24(FP), CX
-	VBROADCASTSS abs<>+0(SB), Z0
-	MOVQ         a_len+8(FP), DX
-	ANDQ         $0x0f, DX
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	VXORPS       Z1, Z1, Z1
-	VXORPS       Z2, Z2, Z2
-	VXORPS       Z3, Z3, Z3
-	VXORPS       Z4, Z4, Z4
-	MOVQ         a_len+8(FP), BX
-	XORQ         DX, DX
-	ANDQ         $-64, BX
-	JZ           tail392
-
-loop391:
-	VMOVUPS (AX)(DX*4), Z5
-	VSUBPS  (CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z1, Z1
-	VMOVUPS 64(AX)(DX*4), Z5
-	VSUBPS  64(CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z2, Z2
-	VMOVUPS 128(AX)(DX*4), Z5
-	VSUBPS  128(CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z3, Z3
-	VMOVUPS 192(AX)(DX*4), Z5
-	VSUBPS  192(CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z4, Z4
-	ADDQ    $0x40, DX
-	CMPQ    DX, BX
-	JL      loop391
-
-tail392:
-	LEAQ    16(DX), BX
-	MOVQ    a_len+8(FP), SI
-	CMPQ    BX, SI
-	JG      masked394
-	VMOVUPS (AX)(DX*4), Z5
-	VSUBPS  (CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z1, Z1
-	MOVQ    BX, DX
-	LEAQ    16(DX), BX
-	MOVQ    a_len+8(FP), SI
-	CMPQ    BX, SI
-	JG      masked394
-	VMOVUPS (AX)(DX*4), Z5
-	VSUBPS  (CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z2, Z2
-	MOVQ    BX, DX
-	LEAQ    16(DX), BX
-	MOVQ    a_len+8(FP), SI
-	CMPQ    BX, SI
-	JG      masked394
-	VMOVUPS (AX)(DX*4), Z5
-	VSUBPS  (CX)(DX*4), Z5, Z5
-	VANDPS  Z0, Z5, Z5
-	VADDPS  Z5, Z3, Z3
-	MOVQ    BX, DX
-
-masked394:
-	MOVQ      a_len+8(FP), BX
-	SUBQ      DX, BX
-	JZ        summed395
-	VMOVUPS.Z (AX)(DX*4), K1, Z5
-	VMOVUPS.Z (CX)(DX*4), K1, Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z4, Z4
-
-summed395:
-	VADDPS        Z2, Z1, Z1
-	VADDPS        Z4, Z3, Z3
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x4e, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VZEROUPPER
-	MOVSS         X1, ret+48(FP)
-	RET
-
-// func l1sFloat32AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·l1sFloat32AVX512(SB), NOSPLIT, $8-80
-	MOVQ         q_base+24(FP), AX
-	VBROADCASTSS abs<>+0(SB), Z0
-	MOVQ         q_len+32(FP), CX
-	ANDQ         $0x0f, CX
-	MOVQ         $-1, DX
-	BZHIQ        CX, DX, DX
-	KMOVW        DX, K1
-	XORQ         CX, CX
-	MOVQ         CX, (SP)
-	MOVQ         dst_len+8(FP), CX
-	CMPQ         CX, $0x04
-	JL           rest
-	MOVQ         (SP), CX
-	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct396
-	MOVL         (DX)(CX*4), CX
 
 direct396:
 	MOVQ    stride+64(FP), DX
@@ -7885,6 +7186,1134 @@ direct403:
 	IMULQ  R11, R10
 	MOVQ   rows+56(FP), R11
 	ADDQ   R11, R10
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-64, R12
+	JZ     tail405
+
+loop404:
+	VMOVUPS     (AX)(R11*4), Z16
+	VFMADD231PS (CX)(R11*4), Z16, Z0
+	VFMADD231PS (BX)(R11*4), Z16, Z4
+	VFMADD231PS (DI)(R11*4), Z16, Z8
+	VFMADD231PS (R9)(R11*4), Z16, Z12
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	VMOVUPS     64(AX)(R11*4), Z16
+	VFMADD231PS 64(CX)(R11*4), Z16, Z1
+	VFMADD231PS 64(BX)(R11*4), Z16, Z5
+	VFMADD231PS 64(DI)(R11*4), Z16, Z9
+	VFMADD231PS 64(R9)(R11*4), Z16, Z13
+	PREFETCHT0  64(DX)(R11*4)
+	PREFETCHT0  64(SI)(R11*4)
+	PREFETCHT0  64(R8)(R11*4)
+	PREFETCHT0  64(R10)(R11*4)
+	VMOVUPS     128(AX)(R11*4), Z16
+	VFMADD231PS 128(CX)(R11*4), Z16, Z2
+	VFMADD231PS 128(BX)(R11*4), Z16, Z6
+	VFMADD231PS 128(DI)(R11*4), Z16, Z10
+	VFMADD231PS 128(R9)(R11*4), Z16, Z14
+	PREFETCHT0  128(DX)(R11*4)
+	PREFETCHT0  128(SI)(R11*4)
+	PREFETCHT0  128(R8)(R11*4)
+	PREFETCHT0  128(R10)(R11*4)
+	VMOVUPS     192(AX)(R11*4), Z16
+	VFMADD231PS 192(CX)(R11*4), Z16, Z3
+	VFMADD231PS 192(BX)(R11*4), Z16, Z7
+	VFMADD231PS 192(DI)(R11*4), Z16, Z11
+	VFMADD231PS 192(R9)(R11*4), Z16, Z15
+	PREFETCHT0  192(DX)(R11*4)
+	PREFETCHT0  192(SI)(R11*4)
+	PREFETCHT0  192(R8)(R11*4)
+	PREFETCHT0  192(R10)(R11*4)
+	ADDQ        $0x40, R11
+	CMPQ        R11, R12
+	JL          loop404
+
+tail405:
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked407
+	VMOVUPS     (AX)(R11*4), Z16
+	VFMADD231PS (CX)(R11*4), Z16, Z0
+	VFMADD231PS (BX)(R11*4), Z16, Z4
+	VFMADD231PS (DI)(R11*4), Z16, Z8
+	VFMADD231PS (R9)(R11*4), Z16, Z12
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked407
+	VMOVUPS     (AX)(R11*4), Z16
+	VFMADD231PS (CX)(R11*4), Z16, Z1
+	VFMADD231PS (BX)(R11*4), Z16, Z5
+	VFMADD231PS (DI)(R11*4), Z16, Z9
+	VFMADD231PS (R9)(R11*4), Z16, Z13
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked407
+	VMOVUPS     (AX)(R11*4), Z16
+	VFMADD231PS (CX)(R11*4), Z16, Z2
+	VFMADD231PS (BX)(R11*4), Z16, Z6
+	VFMADD231PS (DI)(R11*4), Z16, Z10
+	VFMADD231PS (R9)(R11*4), Z16, Z14
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+
+masked407:
+	MOVQ        q_len+32(FP), R12
+	SUBQ        R11, R12
+	JZ          summed408
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	VMOVUPS.Z   (AX)(R11*4), K1, Z16
+	VMOVUPS.Z   (CX)(R11*4), K1, Z17
+	VFMADD231PS Z17, Z16, Z3
+	VMOVUPS.Z   (BX)(R11*4), K1, Z17
+	VFMADD231PS Z17, Z16, Z7
+	VMOVUPS.Z   (DI)(R11*4), K1, Z17
+	VFMADD231PS Z17, Z16, Z11
+	VMOVUPS.Z   (R9)(R11*4), K1, Z17
+	VFMADD231PS Z17, Z16, Z15
+
+summed408:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPS        X1, X4, X4
+	VPERMILPS     $0x4e, X4, X1
+	VADDPS        X1, X4, X4
+	VMOVSHDUP     X4, X1
+	VADDSS        X1, X4, X4
+	VADDPS        Z9, Z8, Z8
+	VADDPS        Z11, Z10, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        Y1, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X1
+	VADDPS        X1, X8, X8
+	VPERMILPS     $0x4e, X8, X1
+	VADDPS        X1, X8, X8
+	VMOVSHDUP     X8, X1
+	VADDSS        X1, X8, X8
+	VADDPS        Z13, Z12, Z12
+	VADDPS        Z15, Z14, Z14
+	VADDPS        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        Y1, Y12, Y12
+	VEXTRACTF128  $0x01, Y12, X1
+	VADDPS        X1, X12, X12
+	VPERMILPS     $0x4e, X12, X1
+	VADDPS        X1, X12, X12
+	VMOVSHDUP     X12, X1
+	VADDSS        X1, X12, X12
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVSS        X0, (CX)(BX*4)
+	VMOVSS        X4, 4(CX)(BX*4)
+	VMOVSS        X8, 8(CX)(BX*4)
+	VMOVSS        X12, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct409
+	MOVL    (DX)(CX*4), CX
+
+direct409:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail411
+
+loop410:
+	VMOVUPS     (AX)(DX*4), Z4
+	VFMADD231PS (CX)(DX*4), Z4, Z0
+	VMOVUPS     64(AX)(DX*4), Z4
+	VFMADD231PS 64(CX)(DX*4), Z4, Z1
+	VMOVUPS     128(AX)(DX*4), Z4
+	VFMADD231PS 128(CX)(DX*4), Z4, Z2
+	VMOVUPS     192(AX)(DX*4), Z4
+	VFMADD231PS 192(CX)(DX*4), Z4, Z3
+	ADDQ        $0x40, DX
+	CMPQ        DX, BX
+	JL          loop410
+
+tail411:
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked413
+	VMOVUPS     (AX)(DX*4), Z4
+	VFMADD231PS (CX)(DX*4), Z4, Z0
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked413
+	VMOVUPS     (AX)(DX*4), Z4
+	VFMADD231PS (CX)(DX*4), Z4, Z1
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked413
+	VMOVUPS     (AX)(DX*4), Z4
+	VFMADD231PS (CX)(DX*4), Z4, Z2
+	MOVQ        BX, DX
+
+masked413:
+	MOVQ        q_len+32(FP), BX
+	SUBQ        DX, BX
+	JZ          summed414
+	VMOVUPS.Z   (AX)(DX*4), K1, Z4
+	VMOVUPS.Z   (CX)(DX*4), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+summed414:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVSS        X0, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func squaredL2AVX512(a []float32, b []float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·squaredL2AVX512(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	MOVQ   a_len+8(FP), DX
+	ANDQ   $0x0f, DX
+	MOVQ   $-1, BX
+	BZHIQ  DX, BX, BX
+	KMOVW  BX, K1
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail416
+
+loop415:
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPS     64(AX)(DX*4), Z4
+	VSUBPS      64(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     128(AX)(DX*4), Z4
+	VSUBPS      128(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS     192(AX)(DX*4), Z4
+	VSUBPS      192(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        $0x40, DX
+	CMPQ        DX, BX
+	JL          loop415
+
+tail416:
+	LEAQ        16(DX), BX
+	MOVQ        a_len+8(FP), SI
+	CMPQ        BX, SI
+	JG          masked418
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        a_len+8(FP), SI
+	CMPQ        BX, SI
+	JG          masked418
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        a_len+8(FP), SI
+	CMPQ        BX, SI
+	JG          masked418
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	MOVQ        BX, DX
+
+masked418:
+	MOVQ        a_len+8(FP), BX
+	SUBQ        DX, BX
+	JZ          summed419
+	VMOVUPS.Z   (AX)(DX*4), K1, Z4
+	VMOVUPS.Z   (CX)(DX*4), K1, Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+
+summed419:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	VZEROUPPER
+	MOVSS         X0, ret+48(FP)
+	RET
+
+// func squaredL2sFloat32AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·squaredL2sFloat32AVX512(SB), NOSPLIT, $8-80
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done422
+	CMPQ  DX, $0x20
+	JLE   few421
+	MOVQ  $0x00000020, DX
+
+few421:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again420:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again420
+
+done422:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct423
+	MOVL    (DX)(CX*4), CX
+
+direct423:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct424
+	MOVL    (BX)(CX*4), CX
+
+direct424:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct425
+	MOVL    (BX)(CX*4), CX
+
+direct425:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct426
+	MOVL    (BX)(CX*4), CX
+
+direct426:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct427
+	MOVL    (BX)(DX*4), DX
+
+direct427:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct428
+	MOVL    (DI)(SI*4), SI
+
+direct428:
+	MOVQ    stride+64(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+56(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+72(FP), R9
+	TESTQ   R9, R9
+	JZ      direct429
+	MOVL    (R9)(R8*4), R8
+
+direct429:
+	MOVQ    stride+64(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+56(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+72(FP), R11
+	TESTQ   R11, R11
+	JZ      direct430
+	MOVL    (R11)(R10*4), R10
+
+direct430:
+	MOVQ   stride+64(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+56(FP), R11
+	ADDQ   R11, R10
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-64, R12
+	JZ     tail432
+
+loop431:
+	VMOVUPS     (AX)(R11*4), Z16
+	VSUBPS      (CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z0
+	VSUBPS      (BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z4
+	VSUBPS      (DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z8
+	VSUBPS      (R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z12
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	VMOVUPS     64(AX)(R11*4), Z16
+	VSUBPS      64(CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z1
+	VSUBPS      64(BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z5
+	VSUBPS      64(DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z9
+	VSUBPS      64(R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z13
+	PREFETCHT0  64(DX)(R11*4)
+	PREFETCHT0  64(SI)(R11*4)
+	PREFETCHT0  64(R8)(R11*4)
+	PREFETCHT0  64(R10)(R11*4)
+	VMOVUPS     128(AX)(R11*4), Z16
+	VSUBPS      128(CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z2
+	VSUBPS      128(BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z6
+	VSUBPS      128(DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z10
+	VSUBPS      128(R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z14
+	PREFETCHT0  128(DX)(R11*4)
+	PREFETCHT0  128(SI)(R11*4)
+	PREFETCHT0  128(R8)(R11*4)
+	PREFETCHT0  128(R10)(R11*4)
+	VMOVUPS     192(AX)(R11*4), Z16
+	VSUBPS      192(CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z3
+	VSUBPS      192(BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z7
+	VSUBPS      192(DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z11
+	VSUBPS      192(R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z15
+	PREFETCHT0  192(DX)(R11*4)
+	PREFETCHT0  192(SI)(R11*4)
+	PREFETCHT0  192(R8)(R11*4)
+	PREFETCHT0  192(R10)(R11*4)
+	ADDQ        $0x40, R11
+	CMPQ        R11, R12
+	JL          loop431
+
+tail432:
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked434
+	VMOVUPS     (AX)(R11*4), Z16
+	VSUBPS      (CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z0
+	VSUBPS      (BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z4
+	VSUBPS      (DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z8
+	VSUBPS      (R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z12
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked434
+	VMOVUPS     (AX)(R11*4), Z16
+	VSUBPS      (CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z1
+	VSUBPS      (BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z5
+	VSUBPS      (DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z9
+	VSUBPS      (R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z13
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked434
+	VMOVUPS     (AX)(R11*4), Z16
+	VSUBPS      (CX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z2
+	VSUBPS      (BX)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z6
+	VSUBPS      (DI)(R11*4), Z16, Z17
+	VFMADD231PS Z17, Z17, Z10
+	VSUBPS      (R9)(R11*4), Z16, Z16
+	VFMADD231PS Z16, Z16, Z14
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	MOVQ        R12, R11
+
+masked434:
+	MOVQ        q_len+32(FP), R12
+	SUBQ        R11, R12
+	JZ          summed435
+	PREFETCHT0  (DX)(R11*4)
+	PREFETCHT0  (SI)(R11*4)
+	PREFETCHT0  (R8)(R11*4)
+	PREFETCHT0  (R10)(R11*4)
+	VMOVUPS.Z   (AX)(R11*4), K1, Z16
+	VMOVUPS.Z   (CX)(R11*4), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z3
+	VMOVUPS.Z   (BX)(R11*4), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z7
+	VMOVUPS.Z   (DI)(R11*4), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z11
+	VMOVUPS.Z   (R9)(R11*4), K1, Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z15
+
+summed435:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPS        X1, X4, X4
+	VPERMILPS     $0x4e, X4, X1
+	VADDPS        X1, X4, X4
+	VMOVSHDUP     X4, X1
+	VADDSS        X1, X4, X4
+	VADDPS        Z9, Z8, Z8
+	VADDPS        Z11, Z10, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        Y1, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X1
+	VADDPS        X1, X8, X8
+	VPERMILPS     $0x4e, X8, X1
+	VADDPS        X1, X8, X8
+	VMOVSHDUP     X8, X1
+	VADDSS        X1, X8, X8
+	VADDPS        Z13, Z12, Z12
+	VADDPS        Z15, Z14, Z14
+	VADDPS        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        Y1, Y12, Y12
+	VEXTRACTF128  $0x01, Y12, X1
+	VADDPS        X1, X12, X12
+	VPERMILPS     $0x4e, X12, X1
+	VADDPS        X1, X12, X12
+	VMOVSHDUP     X12, X1
+	VADDSS        X1, X12, X12
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVSS        X0, (CX)(BX*4)
+	VMOVSS        X4, 4(CX)(BX*4)
+	VMOVSS        X8, 8(CX)(BX*4)
+	VMOVSS        X12, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct436
+	MOVL    (DX)(CX*4), CX
+
+direct436:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail438
+
+loop437:
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPS     64(AX)(DX*4), Z4
+	VSUBPS      64(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     128(AX)(DX*4), Z4
+	VSUBPS      128(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS     192(AX)(DX*4), Z4
+	VSUBPS      192(CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        $0x40, DX
+	CMPQ        DX, BX
+	JL          loop437
+
+tail438:
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked440
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked440
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked440
+	VMOVUPS     (AX)(DX*4), Z4
+	VSUBPS      (CX)(DX*4), Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	MOVQ        BX, DX
+
+masked440:
+	MOVQ        q_len+32(FP), BX
+	SUBQ        DX, BX
+	JZ          summed441
+	VMOVUPS.Z   (AX)(DX*4), K1, Z4
+	VMOVUPS.Z   (CX)(DX*4), K1, Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+
+summed441:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVSS        X0, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func l1AVX512(a []float32, b []float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·l1AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VBROADCASTSS abs<>+0(SB), Z0
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x0f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-64, BX
+	JZ           tail443
+
+loop442:
+	VMOVUPS (AX)(DX*4), Z5
+	VSUBPS  (CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z1, Z1
+	VMOVUPS 64(AX)(DX*4), Z5
+	VSUBPS  64(CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS 128(AX)(DX*4), Z5
+	VSUBPS  128(CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS 192(AX)(DX*4), Z5
+	VSUBPS  192(CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z4, Z4
+	ADDQ    $0x40, DX
+	CMPQ    DX, BX
+	JL      loop442
+
+tail443:
+	LEAQ    16(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      masked445
+	VMOVUPS (AX)(DX*4), Z5
+	VSUBPS  (CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z1, Z1
+	MOVQ    BX, DX
+	LEAQ    16(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      masked445
+	VMOVUPS (AX)(DX*4), Z5
+	VSUBPS  (CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z2, Z2
+	MOVQ    BX, DX
+	LEAQ    16(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      masked445
+	VMOVUPS (AX)(DX*4), Z5
+	VSUBPS  (CX)(DX*4), Z5, Z5
+	VANDPS  Z0, Z5, Z5
+	VADDPS  Z5, Z3, Z3
+	MOVQ    BX, DX
+
+masked445:
+	MOVQ      a_len+8(FP), BX
+	SUBQ      DX, BX
+	JZ        summed446
+	VMOVUPS.Z (AX)(DX*4), K1, Z5
+	VMOVUPS.Z (CX)(DX*4), K1, Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+
+summed446:
+	VADDPS        Z2, Z1, Z1
+	VADDPS        Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDSS        X0, X1, X1
+	VZEROUPPER
+	MOVSS         X1, ret+48(FP)
+	RET
+
+// func l1sFloat32AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·l1sFloat32AVX512(SB), NOSPLIT, $8-80
+	MOVQ         q_base+24(FP), AX
+	VBROADCASTSS abs<>+0(SB), Z0
+	MOVQ         q_len+32(FP), CX
+	ANDQ         $0x0f, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	XORQ         CX, CX
+	MOVQ         CX, (SP)
+	MOVQ         dst_len+8(FP), CX
+	CMPQ         CX, $0x04
+	JL           rest
+	MOVQ         ids+72(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	TESTQ        CX, CX
+	JZ           done449
+	CMPQ         DX, $0x20
+	JLE          few448
+	MOVQ         $0x00000020, DX
+
+few448:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again447:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again447
+
+done449:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct450
+	MOVL    (DX)(CX*4), CX
+
+direct450:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct451
+	MOVL    (BX)(CX*4), CX
+
+direct451:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct452
+	MOVL    (BX)(CX*4), CX
+
+direct452:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct453
+	MOVL    (BX)(CX*4), CX
+
+direct453:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct454
+	MOVL    (BX)(DX*4), DX
+
+direct454:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct455
+	MOVL    (DI)(SI*4), SI
+
+direct455:
+	MOVQ    stride+64(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+56(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+72(FP), R9
+	TESTQ   R9, R9
+	JZ      direct456
+	MOVL    (R9)(R8*4), R8
+
+direct456:
+	MOVQ    stride+64(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+56(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+72(FP), R11
+	TESTQ   R11, R11
+	JZ      direct457
+	MOVL    (R11)(R10*4), R10
+
+direct457:
+	MOVQ   stride+64(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+56(FP), R11
+	ADDQ   R11, R10
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -7904,9 +8333,9 @@ direct403:
 	MOVQ   q_len+32(FP), R12
 	XORQ   R11, R11
 	ANDQ   $-64, R12
-	JZ     tail405
+	JZ     tail459
 
-loop404:
+loop458:
 	VMOVUPS    (AX)(R11*4), Z17
 	VSUBPS     (CX)(R11*4), Z17, Z18
 	VANDPS     Z0, Z18, Z18
@@ -7977,13 +8406,13 @@ loop404:
 	PREFETCHT0 192(R10)(R11*4)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JL         loop404
+	JL         loop458
 
-tail405:
+tail459:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked407
+	JG         masked461
 	VMOVUPS    (AX)(R11*4), Z17
 	VSUBPS     (CX)(R11*4), Z17, Z18
 	VANDPS     Z0, Z18, Z18
@@ -8005,7 +8434,7 @@ tail405:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked407
+	JG         masked461
 	VMOVUPS    (AX)(R11*4), Z17
 	VSUBPS     (CX)(R11*4), Z17, Z18
 	VANDPS     Z0, Z18, Z18
@@ -8027,7 +8456,7 @@ tail405:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked407
+	JG         masked461
 	VMOVUPS    (AX)(R11*4), Z17
 	VSUBPS     (CX)(R11*4), Z17, Z18
 	VANDPS     Z0, Z18, Z18
@@ -8047,10 +8476,10 @@ tail405:
 	PREFETCHT0 (R10)(R11*4)
 	MOVQ       R12, R11
 
-masked407:
+masked461:
 	MOVQ       q_len+32(FP), R12
 	SUBQ       R11, R12
-	JZ         summed408
+	JZ         summed462
 	PREFETCHT0 (DX)(R11*4)
 	PREFETCHT0 (SI)(R11*4)
 	PREFETCHT0 (R8)(R11*4)
@@ -8073,7 +8502,7 @@ masked407:
 	VANDPS     Z0, Z17, Z17
 	VADDPS     Z17, Z16, Z16
 
-summed408:
+summed462:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -8144,10 +8573,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct409
+	JZ      direct463
 	MOVL    (DX)(CX*4), CX
 
-direct409:
+direct463:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -8159,9 +8588,9 @@ direct409:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-64, BX
-	JZ     tail411
+	JZ     tail465
 
-loop410:
+loop464:
 	VMOVUPS (AX)(DX*4), Z5
 	VSUBPS  (CX)(DX*4), Z5, Z5
 	VANDPS  Z0, Z5, Z5
@@ -8180,13 +8609,13 @@ loop410:
 	VADDPS  Z5, Z4, Z4
 	ADDQ    $0x40, DX
 	CMPQ    DX, BX
-	JL      loop410
+	JL      loop464
 
-tail411:
+tail465:
 	LEAQ    16(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked413
+	JG      masked467
 	VMOVUPS (AX)(DX*4), Z5
 	VSUBPS  (CX)(DX*4), Z5, Z5
 	VANDPS  Z0, Z5, Z5
@@ -8195,7 +8624,7 @@ tail411:
 	LEAQ    16(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked413
+	JG      masked467
 	VMOVUPS (AX)(DX*4), Z5
 	VSUBPS  (CX)(DX*4), Z5, Z5
 	VANDPS  Z0, Z5, Z5
@@ -8204,24 +8633,24 @@ tail411:
 	LEAQ    16(DX), BX
 	MOVQ    q_len+32(FP), SI
 	CMPQ    BX, SI
-	JG      masked413
+	JG      masked467
 	VMOVUPS (AX)(DX*4), Z5
 	VSUBPS  (CX)(DX*4), Z5, Z5
 	VANDPS  Z0, Z5, Z5
 	VADDPS  Z5, Z3, Z3
 	MOVQ    BX, DX
 
-masked413:
+masked467:
 	MOVQ      q_len+32(FP), BX
 	SUBQ      DX, BX
-	JZ        summed414
+	JZ        summed468
 	VMOVUPS.Z (AX)(DX*4), K1, Z5
 	VMOVUPS.Z (CX)(DX*4), K1, Z6
 	VSUBPS    Z6, Z5, Z5
 	VANDPS    Z0, Z5, Z5
 	VADDPS    Z5, Z4, Z4
 
-summed414:
+summed468:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -8247,1509 +8676,39 @@ done:
 // func dotsFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·dotsFloat16AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct415
-	MOVL    (DX)(CX*4), CX
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done471
+	CMPQ  DX, $0x20
+	JLE   few470
+	MOVQ  $0x00000020, DX
 
-direct415:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct416
-	MOVL    (BX)(CX*4), CX
+few470:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
 
-direct416:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, SI
-	MOVQ    (SP), CX
-	ADDQ    $0x02, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct417
-	MOVL    (BX)(CX*4), CX
+again469:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again469
 
-direct417:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, R8
-	MOVQ    (SP), CX
-	ADDQ    $0x03, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct418
-	MOVL    (BX)(CX*4), CX
-
-direct418:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, R10
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x04, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct419
-	MOVL    (BX)(DX*4), DX
-
-direct419:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x05, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct420
-	MOVL    (DI)(SI*4), SI
-
-direct420:
-	MOVQ    stride+64(FP), DI
-	IMULQ   DI, SI
-	MOVQ    rows+56(FP), DI
-	ADDQ    DI, SI
-	MOVQ    R8, DI
-	MOVQ    (SP), R8
-	ADDQ    $0x06, R8
-	MOVQ    dst_len+8(FP), R9
-	DECQ    R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    ids+72(FP), R9
-	TESTQ   R9, R9
-	JZ      direct421
-	MOVL    (R9)(R8*4), R8
-
-direct421:
-	MOVQ    stride+64(FP), R9
-	IMULQ   R9, R8
-	MOVQ    rows+56(FP), R9
-	ADDQ    R9, R8
-	MOVQ    R10, R9
-	MOVQ    (SP), R10
-	ADDQ    $0x07, R10
-	MOVQ    dst_len+8(FP), R11
-	DECQ    R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    ids+72(FP), R11
-	TESTQ   R11, R11
-	JZ      direct422
-	MOVL    (R11)(R10*4), R10
-
-direct422:
-	MOVQ   stride+64(FP), R11
-	IMULQ  R11, R10
-	MOVQ   rows+56(FP), R11
-	ADDQ   R11, R10
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	MOVQ   q_len+32(FP), R12
-	XORQ   R11, R11
-	ANDQ   $-64, R12
-	JZ     tail424
-
-loop423:
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z0
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z4
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z8
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z12
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	VMOVUPS     64(AX)(R11*4), Z16
-	VCVTPH2PS   32(CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z1
-	VCVTPH2PS   32(BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z5
-	VCVTPH2PS   32(DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z9
-	VCVTPH2PS   32(R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z13
-	VMOVUPS     128(AX)(R11*4), Z16
-	VCVTPH2PS   64(CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z2
-	VCVTPH2PS   64(BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z6
-	VCVTPH2PS   64(DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z10
-	VCVTPH2PS   64(R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z14
-	PREFETCHT0  64(DX)(R11*2)
-	PREFETCHT0  64(SI)(R11*2)
-	PREFETCHT0  64(R8)(R11*2)
-	PREFETCHT0  64(R10)(R11*2)
-	VMOVUPS     192(AX)(R11*4), Z16
-	VCVTPH2PS   96(CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z3
-	VCVTPH2PS   96(BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z7
-	VCVTPH2PS   96(DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z11
-	VCVTPH2PS   96(R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z15
-	ADDQ        $0x40, R11
-	CMPQ        R11, R12
-	JL          loop423
-
-tail424:
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked426
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z0
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z4
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z8
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z12
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked426
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z1
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z5
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z9
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z13
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked426
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z2
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z6
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z10
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VFMADD231PS Z17, Z16, Z14
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-
-masked426:
-	MOVQ        q_len+32(FP), R12
-	SUBQ        R11, R12
-	JZ          summed427
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	VMOVUPS.Z   (AX)(R11*4), K1, Z16
-	VCVTPH2PS.Z (CX)(R11*2), K1, Z17
-	VFMADD231PS Z17, Z16, Z3
-	VCVTPH2PS.Z (BX)(R11*2), K1, Z17
-	VFMADD231PS Z17, Z16, Z7
-	VCVTPH2PS.Z (DI)(R11*2), K1, Z17
-	VFMADD231PS Z17, Z16, Z11
-	VCVTPH2PS.Z (R9)(R11*2), K1, Z17
-	VFMADD231PS Z17, Z16, Z15
-
-summed427:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
-	VADDPS        Z6, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X1
-	VADDPS        X1, X4, X4
-	VPERMILPS     $0x4e, X4, X1
-	VADDPS        X1, X4, X4
-	VMOVSHDUP     X4, X1
-	VADDSS        X1, X4, X4
-	VADDPS        Z9, Z8, Z8
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y1
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X1
-	VADDPS        X1, X8, X8
-	VPERMILPS     $0x4e, X8, X1
-	VADDPS        X1, X8, X8
-	VMOVSHDUP     X8, X1
-	VADDSS        X1, X8, X8
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z15, Z14, Z14
-	VADDPS        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z12, Y1
-	VADDPS        Y1, Y12, Y12
-	VEXTRACTF128  $0x01, Y12, X1
-	VADDPS        X1, X12, X12
-	VPERMILPS     $0x4e, X12, X1
-	VADDPS        X1, X12, X12
-	VMOVSHDUP     X12, X1
-	VADDSS        X1, X12, X12
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), BX
-	VMOVSS        X0, (CX)(BX*4)
-	VMOVSS        X4, 4(CX)(BX*4)
-	VMOVSS        X8, 8(CX)(BX*4)
-	VMOVSS        X12, 12(CX)(BX*4)
-	ADDQ          $0x04, BX
-	MOVQ          BX, (SP)
-	MOVQ          dst_len+8(FP), BX
-	MOVQ          (SP), CX
-	ADDQ          $0x04, CX
-	CMPQ          CX, BX
-	JLE           group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct428
-	MOVL    (DX)(CX*4), CX
-
-direct428:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail430
-
-loop429:
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS     64(AX)(DX*4), Z4
-	VCVTPH2PS   32(CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     128(AX)(DX*4), Z4
-	VCVTPH2PS   64(CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS     192(AX)(DX*4), Z4
-	VCVTPH2PS   96(CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z3
-	ADDQ        $0x40, DX
-	CMPQ        DX, BX
-	JL          loop429
-
-tail430:
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked432
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z0
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked432
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z1
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked432
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z2
-	MOVQ        BX, DX
-
-masked432:
-	MOVQ        q_len+32(FP), BX
-	SUBQ        DX, BX
-	JZ          summed433
-	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VCVTPH2PS.Z (CX)(DX*2), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
-
-summed433:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), DX
-	VMOVSS        X0, (CX)(DX*4)
-	ADDQ          $0x01, DX
-	MOVQ          DX, (SP)
-	JMP           rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func squaredL2sFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·squaredL2sFloat16AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct434
-	MOVL    (DX)(CX*4), CX
-
-direct434:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct435
-	MOVL    (BX)(CX*4), CX
-
-direct435:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, SI
-	MOVQ    (SP), CX
-	ADDQ    $0x02, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct436
-	MOVL    (BX)(CX*4), CX
-
-direct436:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, R8
-	MOVQ    (SP), CX
-	ADDQ    $0x03, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct437
-	MOVL    (BX)(CX*4), CX
-
-direct437:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, R10
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x04, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct438
-	MOVL    (BX)(DX*4), DX
-
-direct438:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x05, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct439
-	MOVL    (DI)(SI*4), SI
-
-direct439:
-	MOVQ    stride+64(FP), DI
-	IMULQ   DI, SI
-	MOVQ    rows+56(FP), DI
-	ADDQ    DI, SI
-	MOVQ    R8, DI
-	MOVQ    (SP), R8
-	ADDQ    $0x06, R8
-	MOVQ    dst_len+8(FP), R9
-	DECQ    R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    ids+72(FP), R9
-	TESTQ   R9, R9
-	JZ      direct440
-	MOVL    (R9)(R8*4), R8
-
-direct440:
-	MOVQ    stride+64(FP), R9
-	IMULQ   R9, R8
-	MOVQ    rows+56(FP), R9
-	ADDQ    R9, R8
-	MOVQ    R10, R9
-	MOVQ    (SP), R10
-	ADDQ    $0x07, R10
-	MOVQ    dst_len+8(FP), R11
-	DECQ    R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    ids+72(FP), R11
-	TESTQ   R11, R11
-	JZ      direct441
-	MOVL    (R11)(R10*4), R10
-
-direct441:
-	MOVQ   stride+64(FP), R11
-	IMULQ  R11, R10
-	MOVQ   rows+56(FP), R11
-	ADDQ   R11, R10
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	MOVQ   q_len+32(FP), R12
-	XORQ   R11, R11
-	ANDQ   $-64, R12
-	JZ     tail443
-
-loop442:
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z0
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z4
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z8
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z12
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	VMOVUPS     64(AX)(R11*4), Z16
-	VCVTPH2PS   32(CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z1
-	VCVTPH2PS   32(BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z5
-	VCVTPH2PS   32(DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z9
-	VCVTPH2PS   32(R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z13
-	VMOVUPS     128(AX)(R11*4), Z16
-	VCVTPH2PS   64(CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z2
-	VCVTPH2PS   64(BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z6
-	VCVTPH2PS   64(DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z10
-	VCVTPH2PS   64(R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z14
-	PREFETCHT0  64(DX)(R11*2)
-	PREFETCHT0  64(SI)(R11*2)
-	PREFETCHT0  64(R8)(R11*2)
-	PREFETCHT0  64(R10)(R11*2)
-	VMOVUPS     192(AX)(R11*4), Z16
-	VCVTPH2PS   96(CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z3
-	VCVTPH2PS   96(BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z7
-	VCVTPH2PS   96(DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z11
-	VCVTPH2PS   96(R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z15
-	ADDQ        $0x40, R11
-	CMPQ        R11, R12
-	JL          loop442
-
-tail443:
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked445
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z0
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z4
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z8
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z12
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked445
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z1
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z5
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z9
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z13
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-	LEAQ        16(R11), R12
-	MOVQ        q_len+32(FP), R13
-	CMPQ        R12, R13
-	JG          masked445
-	VMOVUPS     (AX)(R11*4), Z16
-	VCVTPH2PS   (CX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z2
-	VCVTPH2PS   (BX)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z6
-	VCVTPH2PS   (DI)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z10
-	VCVTPH2PS   (R9)(R11*2), Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z14
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	MOVQ        R12, R11
-
-masked445:
-	MOVQ        q_len+32(FP), R12
-	SUBQ        R11, R12
-	JZ          summed446
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	VMOVUPS.Z   (AX)(R11*4), K1, Z16
-	VCVTPH2PS.Z (CX)(R11*2), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z3
-	VCVTPH2PS.Z (BX)(R11*2), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z7
-	VCVTPH2PS.Z (DI)(R11*2), K1, Z17
-	VSUBPS      Z17, Z16, Z17
-	VFMADD231PS Z17, Z17, Z11
-	VCVTPH2PS.Z (R9)(R11*2), K1, Z17
-	VSUBPS      Z17, Z16, Z16
-	VFMADD231PS Z16, Z16, Z15
-
-summed446:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
-	VADDPS        Z6, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X1
-	VADDPS        X1, X4, X4
-	VPERMILPS     $0x4e, X4, X1
-	VADDPS        X1, X4, X4
-	VMOVSHDUP     X4, X1
-	VADDSS        X1, X4, X4
-	VADDPS        Z9, Z8, Z8
-	VADDPS        Z11, Z10, Z10
-	VADDPS        Z10, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y1
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X1
-	VADDPS        X1, X8, X8
-	VPERMILPS     $0x4e, X8, X1
-	VADDPS        X1, X8, X8
-	VMOVSHDUP     X8, X1
-	VADDSS        X1, X8, X8
-	VADDPS        Z13, Z12, Z12
-	VADDPS        Z15, Z14, Z14
-	VADDPS        Z14, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z12, Y1
-	VADDPS        Y1, Y12, Y12
-	VEXTRACTF128  $0x01, Y12, X1
-	VADDPS        X1, X12, X12
-	VPERMILPS     $0x4e, X12, X1
-	VADDPS        X1, X12, X12
-	VMOVSHDUP     X12, X1
-	VADDSS        X1, X12, X12
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), BX
-	VMOVSS        X0, (CX)(BX*4)
-	VMOVSS        X4, 4(CX)(BX*4)
-	VMOVSS        X8, 8(CX)(BX*4)
-	VMOVSS        X12, 12(CX)(BX*4)
-	ADDQ          $0x04, BX
-	MOVQ          BX, (SP)
-	MOVQ          dst_len+8(FP), BX
-	MOVQ          (SP), CX
-	ADDQ          $0x04, CX
-	CMPQ          CX, BX
-	JLE           group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct447
-	MOVL    (DX)(CX*4), CX
-
-direct447:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail449
-
-loop448:
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(AX)(DX*4), Z4
-	VCVTPH2PS   32(CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	VMOVUPS     128(AX)(DX*4), Z4
-	VCVTPH2PS   64(CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	VMOVUPS     192(AX)(DX*4), Z4
-	VCVTPH2PS   96(CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-	ADDQ        $0x40, DX
-	CMPQ        DX, BX
-	JL          loop448
-
-tail449:
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked451
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked451
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
-	MOVQ        BX, DX
-	LEAQ        16(DX), BX
-	MOVQ        q_len+32(FP), SI
-	CMPQ        BX, SI
-	JG          masked451
-	VMOVUPS     (AX)(DX*4), Z4
-	VCVTPH2PS   (CX)(DX*2), Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z2
-	MOVQ        BX, DX
-
-masked451:
-	MOVQ        q_len+32(FP), BX
-	SUBQ        DX, BX
-	JZ          summed452
-	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VCVTPH2PS.Z (CX)(DX*2), K1, Z5
-	VSUBPS      Z5, Z4, Z4
-	VFMADD231PS Z4, Z4, Z3
-
-summed452:
-	VADDPS        Z1, Z0, Z0
-	VADDPS        Z3, Z2, Z2
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), DX
-	VMOVSS        X0, (CX)(DX*4)
-	ADDQ          $0x01, DX
-	MOVQ          DX, (SP)
-	JMP           rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func l1sFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·l1sFloat16AVX512(SB), NOSPLIT, $8-80
-	MOVQ         q_base+24(FP), AX
-	VBROADCASTSS abs<>+0(SB), Z0
-	MOVQ         q_len+32(FP), CX
-	ANDQ         $0x0f, CX
-	MOVQ         $-1, DX
-	BZHIQ        CX, DX, DX
-	KMOVW        DX, K1
-	XORQ         CX, CX
-	MOVQ         CX, (SP)
-	MOVQ         dst_len+8(FP), CX
-	CMPQ         CX, $0x04
-	JL           rest
-	MOVQ         (SP), CX
-	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct453
-	MOVL         (DX)(CX*4), CX
-
-direct453:
-	MOVQ    stride+64(FP), DX
-	IMULQ   DX, CX
-	MOVQ    rows+56(FP), DX
-	ADDQ    DX, CX
-	MOVQ    CX, DX
-	MOVQ    (SP), CX
-	ADDQ    $0x01, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct454
-	MOVL    (BX)(CX*4), CX
-
-direct454:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, SI
-	MOVQ    (SP), CX
-	ADDQ    $0x02, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct455
-	MOVL    (BX)(CX*4), CX
-
-direct455:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, CX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, CX
-	MOVQ    CX, R8
-	MOVQ    (SP), CX
-	ADDQ    $0x03, CX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    CX, BX
-	CMOVQGT BX, CX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct456
-	MOVL    (BX)(CX*4), CX
-
-direct456:
-	MOVQ  stride+64(FP), BX
-	IMULQ BX, CX
-	MOVQ  rows+56(FP), BX
-	ADDQ  BX, CX
-	MOVQ  CX, R10
-
-group:
-	MOVQ    DX, CX
-	MOVQ    (SP), DX
-	ADDQ    $0x04, DX
-	MOVQ    dst_len+8(FP), BX
-	DECQ    BX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    ids+72(FP), BX
-	TESTQ   BX, BX
-	JZ      direct457
-	MOVL    (BX)(DX*4), DX
-
-direct457:
-	MOVQ    stride+64(FP), BX
-	IMULQ   BX, DX
-	MOVQ    rows+56(FP), BX
-	ADDQ    BX, DX
-	MOVQ    SI, BX
-	MOVQ    (SP), SI
-	ADDQ    $0x05, SI
-	MOVQ    dst_len+8(FP), DI
-	DECQ    DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    ids+72(FP), DI
-	TESTQ   DI, DI
-	JZ      direct458
-	MOVL    (DI)(SI*4), SI
-
-direct458:
-	MOVQ    stride+64(FP), DI
-	IMULQ   DI, SI
-	MOVQ    rows+56(FP), DI
-	ADDQ    DI, SI
-	MOVQ    R8, DI
-	MOVQ    (SP), R8
-	ADDQ    $0x06, R8
-	MOVQ    dst_len+8(FP), R9
-	DECQ    R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    ids+72(FP), R9
-	TESTQ   R9, R9
-	JZ      direct459
-	MOVL    (R9)(R8*4), R8
-
-direct459:
-	MOVQ    stride+64(FP), R9
-	IMULQ   R9, R8
-	MOVQ    rows+56(FP), R9
-	ADDQ    R9, R8
-	MOVQ    R10, R9
-	MOVQ    (SP), R10
-	ADDQ    $0x07, R10
-	MOVQ    dst_len+8(FP), R11
-	DECQ    R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    ids+72(FP), R11
-	TESTQ   R11, R11
-	JZ      direct460
-	MOVL    (R11)(R10*4), R10
-
-direct460:
-	MOVQ   stride+64(FP), R11
-	IMULQ  R11, R10
-	MOVQ   rows+56(FP), R11
-	ADDQ   R11, R10
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	VXORPS Z16, Z16, Z16
-	MOVQ   q_len+32(FP), R12
-	XORQ   R11, R11
-	ANDQ   $-64, R12
-	JZ     tail462
-
-loop461:
-	VMOVUPS    (AX)(R11*4), Z17
-	VCVTPH2PS  (CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z1, Z1
-	VCVTPH2PS  (BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z5, Z5
-	VCVTPH2PS  (DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z9, Z9
-	VCVTPH2PS  (R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z13, Z13
-	PREFETCHT0 (DX)(R11*2)
-	PREFETCHT0 (SI)(R11*2)
-	PREFETCHT0 (R8)(R11*2)
-	PREFETCHT0 (R10)(R11*2)
-	VMOVUPS    64(AX)(R11*4), Z17
-	VCVTPH2PS  32(CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z2, Z2
-	VCVTPH2PS  32(BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z6, Z6
-	VCVTPH2PS  32(DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z10, Z10
-	VCVTPH2PS  32(R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z14, Z14
-	VMOVUPS    128(AX)(R11*4), Z17
-	VCVTPH2PS  64(CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z3, Z3
-	VCVTPH2PS  64(BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z7, Z7
-	VCVTPH2PS  64(DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z11, Z11
-	VCVTPH2PS  64(R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z15, Z15
-	PREFETCHT0 64(DX)(R11*2)
-	PREFETCHT0 64(SI)(R11*2)
-	PREFETCHT0 64(R8)(R11*2)
-	PREFETCHT0 64(R10)(R11*2)
-	VMOVUPS    192(AX)(R11*4), Z17
-	VCVTPH2PS  96(CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z4, Z4
-	VCVTPH2PS  96(BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z8, Z8
-	VCVTPH2PS  96(DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z12, Z12
-	VCVTPH2PS  96(R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z16, Z16
-	ADDQ       $0x40, R11
-	CMPQ       R11, R12
-	JL         loop461
-
-tail462:
-	LEAQ       16(R11), R12
-	MOVQ       q_len+32(FP), R13
-	CMPQ       R12, R13
-	JG         masked464
-	VMOVUPS    (AX)(R11*4), Z17
-	VCVTPH2PS  (CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z1, Z1
-	VCVTPH2PS  (BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z5, Z5
-	VCVTPH2PS  (DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z9, Z9
-	VCVTPH2PS  (R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z13, Z13
-	PREFETCHT0 (DX)(R11*2)
-	PREFETCHT0 (SI)(R11*2)
-	PREFETCHT0 (R8)(R11*2)
-	PREFETCHT0 (R10)(R11*2)
-	MOVQ       R12, R11
-	LEAQ       16(R11), R12
-	MOVQ       q_len+32(FP), R13
-	CMPQ       R12, R13
-	JG         masked464
-	VMOVUPS    (AX)(R11*4), Z17
-	VCVTPH2PS  (CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z2, Z2
-	VCVTPH2PS  (BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z6, Z6
-	VCVTPH2PS  (DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z10, Z10
-	VCVTPH2PS  (R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z14, Z14
-	PREFETCHT0 (DX)(R11*2)
-	PREFETCHT0 (SI)(R11*2)
-	PREFETCHT0 (R8)(R11*2)
-	PREFETCHT0 (R10)(R11*2)
-	MOVQ       R12, R11
-	LEAQ       16(R11), R12
-	MOVQ       q_len+32(FP), R13
-	CMPQ       R12, R13
-	JG         masked464
-	VMOVUPS    (AX)(R11*4), Z17
-	VCVTPH2PS  (CX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z3, Z3
-	VCVTPH2PS  (BX)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z7, Z7
-	VCVTPH2PS  (DI)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z18
-	VANDPS     Z0, Z18, Z18
-	VADDPS     Z18, Z11, Z11
-	VCVTPH2PS  (R9)(R11*2), Z18
-	VSUBPS     Z18, Z17, Z17
-	VANDPS     Z0, Z17, Z17
-	VADDPS     Z17, Z15, Z15
-	PREFETCHT0 (DX)(R11*2)
-	PREFETCHT0 (SI)(R11*2)
-	PREFETCHT0 (R8)(R11*2)
-	PREFETCHT0 (R10)(R11*2)
-	MOVQ       R12, R11
-
-masked464:
-	MOVQ        q_len+32(FP), R12
-	SUBQ        R11, R12
-	JZ          summed465
-	PREFETCHT0  (DX)(R11*2)
-	PREFETCHT0  (SI)(R11*2)
-	PREFETCHT0  (R8)(R11*2)
-	PREFETCHT0  (R10)(R11*2)
-	VMOVUPS.Z   (AX)(R11*4), K1, Z17
-	VCVTPH2PS.Z (CX)(R11*2), K1, Z18
-	VSUBPS      Z18, Z17, Z18
-	VANDPS      Z0, Z18, Z18
-	VADDPS      Z18, Z4, Z4
-	VCVTPH2PS.Z (BX)(R11*2), K1, Z18
-	VSUBPS      Z18, Z17, Z18
-	VANDPS      Z0, Z18, Z18
-	VADDPS      Z18, Z8, Z8
-	VCVTPH2PS.Z (DI)(R11*2), K1, Z18
-	VSUBPS      Z18, Z17, Z18
-	VANDPS      Z0, Z18, Z18
-	VADDPS      Z18, Z12, Z12
-	VCVTPH2PS.Z (R9)(R11*2), K1, Z18
-	VSUBPS      Z18, Z17, Z17
-	VANDPS      Z0, Z17, Z17
-	VADDPS      Z17, Z16, Z16
-
-summed465:
-	VADDPS        Z2, Z1, Z1
-	VADDPS        Z4, Z3, Z3
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VADDPS        X2, X1, X1
-	VPERMILPS     $0x4e, X1, X2
-	VADDPS        X2, X1, X1
-	VMOVSHDUP     X1, X2
-	VADDSS        X2, X1, X1
-	VADDPS        Z6, Z5, Z5
-	VADDPS        Z8, Z7, Z7
-	VADDPS        Z7, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y2
-	VADDPS        Y2, Y5, Y5
-	VEXTRACTF128  $0x01, Y5, X2
-	VADDPS        X2, X5, X5
-	VPERMILPS     $0x4e, X5, X2
-	VADDPS        X2, X5, X5
-	VMOVSHDUP     X5, X2
-	VADDSS        X2, X5, X5
-	VADDPS        Z10, Z9, Z9
-	VADDPS        Z12, Z11, Z11
-	VADDPS        Z11, Z9, Z9
-	VEXTRACTF64X4 $0x01, Z9, Y2
-	VADDPS        Y2, Y9, Y9
-	VEXTRACTF128  $0x01, Y9, X2
-	VADDPS        X2, X9, X9
-	VPERMILPS     $0x4e, X9, X2
-	VADDPS        X2, X9, X9
-	VMOVSHDUP     X9, X2
-	VADDSS        X2, X9, X9
-	VADDPS        Z14, Z13, Z13
-	VADDPS        Z16, Z15, Z15
-	VADDPS        Z15, Z13, Z13
-	VEXTRACTF64X4 $0x01, Z13, Y2
-	VADDPS        Y2, Y13, Y13
-	VEXTRACTF128  $0x01, Y13, X2
-	VADDPS        X2, X13, X13
-	VPERMILPS     $0x4e, X13, X2
-	VADDPS        X2, X13, X13
-	VMOVSHDUP     X13, X2
-	VADDSS        X2, X13, X13
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), BX
-	VMOVSS        X1, (CX)(BX*4)
-	VMOVSS        X5, 4(CX)(BX*4)
-	VMOVSS        X9, 8(CX)(BX*4)
-	VMOVSS        X13, 12(CX)(BX*4)
-	ADDQ          $0x04, BX
-	MOVQ          BX, (SP)
-	MOVQ          dst_len+8(FP), BX
-	MOVQ          (SP), CX
-	ADDQ          $0x04, CX
-	CMPQ          CX, BX
-	JLE           group
-
-rest:
-	MOVQ    dst_len+8(FP), DX
-	MOVQ    (SP), CX
-	CMPQ    CX, DX
-	JGE     done
-	MOVQ    (SP), CX
-	MOVQ    dst_len+8(FP), DX
-	DECQ    DX
-	CMPQ    CX, DX
-	CMOVQGT DX, CX
-	MOVQ    ids+72(FP), DX
-	TESTQ   DX, DX
-	JZ      direct466
-	MOVL    (DX)(CX*4), CX
-
-direct466:
-	MOVQ   stride+64(FP), DX
-	IMULQ  DX, CX
-	MOVQ   rows+56(FP), DX
-	ADDQ   DX, CX
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	MOVQ   q_len+32(FP), BX
-	XORQ   DX, DX
-	ANDQ   $-64, BX
-	JZ     tail468
-
-loop467:
-	VMOVUPS   (AX)(DX*4), Z5
-	VCVTPH2PS (CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VMOVUPS   64(AX)(DX*4), Z5
-	VCVTPH2PS 32(CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   128(AX)(DX*4), Z5
-	VCVTPH2PS 64(CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VMOVUPS   192(AX)(DX*4), Z5
-	VCVTPH2PS 96(CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z4, Z4
-	ADDQ      $0x40, DX
-	CMPQ      DX, BX
-	JL        loop467
-
-tail468:
-	LEAQ      16(DX), BX
-	MOVQ      q_len+32(FP), SI
-	CMPQ      BX, SI
-	JG        masked470
-	VMOVUPS   (AX)(DX*4), Z5
-	VCVTPH2PS (CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	MOVQ      BX, DX
-	LEAQ      16(DX), BX
-	MOVQ      q_len+32(FP), SI
-	CMPQ      BX, SI
-	JG        masked470
-	VMOVUPS   (AX)(DX*4), Z5
-	VCVTPH2PS (CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	MOVQ      BX, DX
-	LEAQ      16(DX), BX
-	MOVQ      q_len+32(FP), SI
-	CMPQ      BX, SI
-	JG        masked470
-	VMOVUPS   (AX)(DX*4), Z5
-	VCVTPH2PS (CX)(DX*2), Z6
-	VSUBPS    Z6, Z5, Z5
-	VANDPS    Z0, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	MOVQ      BX, DX
-
-masked470:
-	MOVQ        q_len+32(FP), BX
-	SUBQ        DX, BX
-	JZ          summed471
-	VMOVUPS.Z   (AX)(DX*4), K1, Z5
-	VCVTPH2PS.Z (CX)(DX*2), K1, Z6
-	VSUBPS      Z6, Z5, Z5
-	VANDPS      Z0, Z5, Z5
-	VADDPS      Z5, Z4, Z4
-
-summed471:
-	VADDPS        Z2, Z1, Z1
-	VADDPS        Z4, Z3, Z3
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VADDPS        X2, X1, X1
-	VPERMILPS     $0x4e, X1, X2
-	VADDPS        X2, X1, X1
-	VMOVSHDUP     X1, X2
-	VADDSS        X2, X1, X1
-	MOVQ          dst_base+0(FP), CX
-	MOVQ          (SP), DX
-	VMOVSS        X1, (CX)(DX*4)
-	ADDQ          $0x01, DX
-	MOVQ          DX, (SP)
-	JMP           rest
-
-done:
-	VZEROUPPER
-	RET
-
-// func dotsBFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·dotsBFloat16AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
+done471:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -9910,64 +8869,48 @@ direct479:
 
 loop480:
 	VMOVUPS     (AX)(R11*4), Z16
-	VPMOVZXWD   (CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z0
-	VPMOVZXWD   (BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z4
-	VPMOVZXWD   (DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z8
-	VPMOVZXWD   (R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z12
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
 	PREFETCHT0  (R8)(R11*2)
 	PREFETCHT0  (R10)(R11*2)
 	VMOVUPS     64(AX)(R11*4), Z16
-	VPMOVZXWD   32(CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   32(CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z1
-	VPMOVZXWD   32(BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   32(BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z5
-	VPMOVZXWD   32(DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   32(DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z9
-	VPMOVZXWD   32(R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   32(R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z13
 	VMOVUPS     128(AX)(R11*4), Z16
-	VPMOVZXWD   64(CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   64(CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z2
-	VPMOVZXWD   64(BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   64(BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z6
-	VPMOVZXWD   64(DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   64(DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z10
-	VPMOVZXWD   64(R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   64(R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z14
 	PREFETCHT0  64(DX)(R11*2)
 	PREFETCHT0  64(SI)(R11*2)
 	PREFETCHT0  64(R8)(R11*2)
 	PREFETCHT0  64(R10)(R11*2)
 	VMOVUPS     192(AX)(R11*4), Z16
-	VPMOVZXWD   96(CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   96(CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z3
-	VPMOVZXWD   96(BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   96(BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z7
-	VPMOVZXWD   96(DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   96(DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z11
-	VPMOVZXWD   96(R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   96(R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z15
 	ADDQ        $0x40, R11
 	CMPQ        R11, R12
@@ -9979,17 +8922,13 @@ tail481:
 	CMPQ        R12, R13
 	JG          masked483
 	VMOVUPS     (AX)(R11*4), Z16
-	VPMOVZXWD   (CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z0
-	VPMOVZXWD   (BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z4
-	VPMOVZXWD   (DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z8
-	VPMOVZXWD   (R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z12
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
@@ -10001,17 +8940,13 @@ tail481:
 	CMPQ        R12, R13
 	JG          masked483
 	VMOVUPS     (AX)(R11*4), Z16
-	VPMOVZXWD   (CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z1
-	VPMOVZXWD   (BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z5
-	VPMOVZXWD   (DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z9
-	VPMOVZXWD   (R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z13
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
@@ -10023,17 +8958,13 @@ tail481:
 	CMPQ        R12, R13
 	JG          masked483
 	VMOVUPS     (AX)(R11*4), Z16
-	VPMOVZXWD   (CX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (CX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z2
-	VPMOVZXWD   (BX)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (BX)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z6
-	VPMOVZXWD   (DI)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (DI)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z10
-	VPMOVZXWD   (R9)(R11*2), Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS   (R9)(R11*2), Z17
 	VFMADD231PS Z17, Z16, Z14
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
@@ -10050,17 +8981,13 @@ masked483:
 	PREFETCHT0  (R8)(R11*2)
 	PREFETCHT0  (R10)(R11*2)
 	VMOVUPS.Z   (AX)(R11*4), K1, Z16
-	VPMOVZXWD.Z (CX)(R11*2), K1, Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS.Z (CX)(R11*2), K1, Z17
 	VFMADD231PS Z17, Z16, Z3
-	VPMOVZXWD.Z (BX)(R11*2), K1, Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS.Z (BX)(R11*2), K1, Z17
 	VFMADD231PS Z17, Z16, Z7
-	VPMOVZXWD.Z (DI)(R11*2), K1, Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS.Z (DI)(R11*2), K1, Z17
 	VFMADD231PS Z17, Z16, Z11
-	VPMOVZXWD.Z (R9)(R11*2), K1, Z17
-	VPSLLD      $0x10, Z17, Z17
+	VCVTPH2PS.Z (R9)(R11*2), K1, Z17
 	VFMADD231PS Z17, Z16, Z15
 
 summed484:
@@ -10153,20 +9080,16 @@ direct485:
 
 loop486:
 	VMOVUPS     (AX)(DX*4), Z4
-	VPMOVZXWD   (CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   (CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z0
 	VMOVUPS     64(AX)(DX*4), Z4
-	VPMOVZXWD   32(CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   32(CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z1
 	VMOVUPS     128(AX)(DX*4), Z4
-	VPMOVZXWD   64(CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   64(CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z2
 	VMOVUPS     192(AX)(DX*4), Z4
-	VPMOVZXWD   96(CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   96(CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z3
 	ADDQ        $0x40, DX
 	CMPQ        DX, BX
@@ -10178,8 +9101,7 @@ tail487:
 	CMPQ        BX, SI
 	JG          masked489
 	VMOVUPS     (AX)(DX*4), Z4
-	VPMOVZXWD   (CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   (CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z0
 	MOVQ        BX, DX
 	LEAQ        16(DX), BX
@@ -10187,8 +9109,7 @@ tail487:
 	CMPQ        BX, SI
 	JG          masked489
 	VMOVUPS     (AX)(DX*4), Z4
-	VPMOVZXWD   (CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   (CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z1
 	MOVQ        BX, DX
 	LEAQ        16(DX), BX
@@ -10196,8 +9117,7 @@ tail487:
 	CMPQ        BX, SI
 	JG          masked489
 	VMOVUPS     (AX)(DX*4), Z4
-	VPMOVZXWD   (CX)(DX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS   (CX)(DX*2), Z5
 	VFMADD231PS Z5, Z4, Z2
 	MOVQ        BX, DX
 
@@ -10206,8 +9126,7 @@ masked489:
 	SUBQ        DX, BX
 	JZ          summed490
 	VMOVUPS.Z   (AX)(DX*4), K1, Z4
-	VPMOVZXWD.Z (CX)(DX*2), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
+	VCVTPH2PS.Z (CX)(DX*2), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
 summed490:
@@ -10233,20 +9152,42 @@ done:
 	VZEROUPPER
 	RET
 
-// func squaredL2sBFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// func squaredL2sFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·squaredL2sBFloat16AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
+TEXT ·squaredL2sFloat16AVX512(SB), NOSPLIT, $8-80
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done493
+	CMPQ  DX, $0x20
+	JLE   few492
+	MOVQ  $0x00000020, DX
+
+few492:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again491:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again491
+
+done493:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -10254,10 +9195,10 @@ TEXT ·squaredL2sBFloat16AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct491
+	JZ      direct494
 	MOVL    (DX)(CX*4), CX
 
-direct491:
+direct494:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -10271,10 +9212,10 @@ direct491:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct492
+	JZ      direct495
 	MOVL    (BX)(CX*4), CX
 
-direct492:
+direct495:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -10288,10 +9229,10 @@ direct492:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct493
+	JZ      direct496
 	MOVL    (BX)(CX*4), CX
 
-direct493:
+direct496:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -10305,10 +9246,10 @@ direct493:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct494
+	JZ      direct497
 	MOVL    (BX)(CX*4), CX
 
-direct494:
+direct497:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -10325,10 +9266,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct495
+	JZ      direct498
 	MOVL    (BX)(DX*4), DX
 
-direct495:
+direct498:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -10342,10 +9283,10 @@ direct495:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct496
+	JZ      direct499
 	MOVL    (DI)(SI*4), SI
 
-direct496:
+direct499:
 	MOVQ    stride+64(FP), DI
 	IMULQ   DI, SI
 	MOVQ    rows+56(FP), DI
@@ -10359,10 +9300,10 @@ direct496:
 	CMOVQGT R9, R8
 	MOVQ    ids+72(FP), R9
 	TESTQ   R9, R9
-	JZ      direct497
+	JZ      direct500
 	MOVL    (R9)(R8*4), R8
 
-direct497:
+direct500:
 	MOVQ    stride+64(FP), R9
 	IMULQ   R9, R8
 	MOVQ    rows+56(FP), R9
@@ -10376,10 +9317,10 @@ direct497:
 	CMOVQGT R11, R10
 	MOVQ    ids+72(FP), R11
 	TESTQ   R11, R11
-	JZ      direct498
+	JZ      direct501
 	MOVL    (R11)(R10*4), R10
 
-direct498:
+direct501:
 	MOVQ   stride+64(FP), R11
 	IMULQ  R11, R10
 	MOVQ   rows+56(FP), R11
@@ -10403,9 +9344,1607 @@ direct498:
 	MOVQ   q_len+32(FP), R12
 	XORQ   R11, R11
 	ANDQ   $-64, R12
-	JZ     tail500
+	JZ     tail503
 
-loop499:
+loop502:
+	VMOVUPS     (AX)(R11*4), Z16
+	VCVTPH2PS   (CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z0
+	VCVTPH2PS   (BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z4
+	VCVTPH2PS   (DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z8
+	VCVTPH2PS   (R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z12
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	VMOVUPS     64(AX)(R11*4), Z16
+	VCVTPH2PS   32(CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z1
+	VCVTPH2PS   32(BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z5
+	VCVTPH2PS   32(DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z9
+	VCVTPH2PS   32(R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z13
+	VMOVUPS     128(AX)(R11*4), Z16
+	VCVTPH2PS   64(CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z2
+	VCVTPH2PS   64(BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z6
+	VCVTPH2PS   64(DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z10
+	VCVTPH2PS   64(R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z14
+	PREFETCHT0  64(DX)(R11*2)
+	PREFETCHT0  64(SI)(R11*2)
+	PREFETCHT0  64(R8)(R11*2)
+	PREFETCHT0  64(R10)(R11*2)
+	VMOVUPS     192(AX)(R11*4), Z16
+	VCVTPH2PS   96(CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z3
+	VCVTPH2PS   96(BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z7
+	VCVTPH2PS   96(DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z11
+	VCVTPH2PS   96(R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z15
+	ADDQ        $0x40, R11
+	CMPQ        R11, R12
+	JL          loop502
+
+tail503:
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked505
+	VMOVUPS     (AX)(R11*4), Z16
+	VCVTPH2PS   (CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z0
+	VCVTPH2PS   (BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z4
+	VCVTPH2PS   (DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z8
+	VCVTPH2PS   (R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z12
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked505
+	VMOVUPS     (AX)(R11*4), Z16
+	VCVTPH2PS   (CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z1
+	VCVTPH2PS   (BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z5
+	VCVTPH2PS   (DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z9
+	VCVTPH2PS   (R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z13
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked505
+	VMOVUPS     (AX)(R11*4), Z16
+	VCVTPH2PS   (CX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z2
+	VCVTPH2PS   (BX)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z6
+	VCVTPH2PS   (DI)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z10
+	VCVTPH2PS   (R9)(R11*2), Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z14
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+
+masked505:
+	MOVQ        q_len+32(FP), R12
+	SUBQ        R11, R12
+	JZ          summed506
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	VMOVUPS.Z   (AX)(R11*4), K1, Z16
+	VCVTPH2PS.Z (CX)(R11*2), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z3
+	VCVTPH2PS.Z (BX)(R11*2), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z7
+	VCVTPH2PS.Z (DI)(R11*2), K1, Z17
+	VSUBPS      Z17, Z16, Z17
+	VFMADD231PS Z17, Z17, Z11
+	VCVTPH2PS.Z (R9)(R11*2), K1, Z17
+	VSUBPS      Z17, Z16, Z16
+	VFMADD231PS Z16, Z16, Z15
+
+summed506:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPS        X1, X4, X4
+	VPERMILPS     $0x4e, X4, X1
+	VADDPS        X1, X4, X4
+	VMOVSHDUP     X4, X1
+	VADDSS        X1, X4, X4
+	VADDPS        Z9, Z8, Z8
+	VADDPS        Z11, Z10, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        Y1, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X1
+	VADDPS        X1, X8, X8
+	VPERMILPS     $0x4e, X8, X1
+	VADDPS        X1, X8, X8
+	VMOVSHDUP     X8, X1
+	VADDSS        X1, X8, X8
+	VADDPS        Z13, Z12, Z12
+	VADDPS        Z15, Z14, Z14
+	VADDPS        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        Y1, Y12, Y12
+	VEXTRACTF128  $0x01, Y12, X1
+	VADDPS        X1, X12, X12
+	VPERMILPS     $0x4e, X12, X1
+	VADDPS        X1, X12, X12
+	VMOVSHDUP     X12, X1
+	VADDSS        X1, X12, X12
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVSS        X0, (CX)(BX*4)
+	VMOVSS        X4, 4(CX)(BX*4)
+	VMOVSS        X8, 8(CX)(BX*4)
+	VMOVSS        X12, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct507
+	MOVL    (DX)(CX*4), CX
+
+direct507:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail509
+
+loop508:
+	VMOVUPS     (AX)(DX*4), Z4
+	VCVTPH2PS   (CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPS     64(AX)(DX*4), Z4
+	VCVTPH2PS   32(CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     128(AX)(DX*4), Z4
+	VCVTPH2PS   64(CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS     192(AX)(DX*4), Z4
+	VCVTPH2PS   96(CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        $0x40, DX
+	CMPQ        DX, BX
+	JL          loop508
+
+tail509:
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked511
+	VMOVUPS     (AX)(DX*4), Z4
+	VCVTPH2PS   (CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked511
+	VMOVUPS     (AX)(DX*4), Z4
+	VCVTPH2PS   (CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked511
+	VMOVUPS     (AX)(DX*4), Z4
+	VCVTPH2PS   (CX)(DX*2), Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	MOVQ        BX, DX
+
+masked511:
+	MOVQ        q_len+32(FP), BX
+	SUBQ        DX, BX
+	JZ          summed512
+	VMOVUPS.Z   (AX)(DX*4), K1, Z4
+	VCVTPH2PS.Z (CX)(DX*2), K1, Z5
+	VSUBPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+
+summed512:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVSS        X0, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func l1sFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·l1sFloat16AVX512(SB), NOSPLIT, $8-80
+	MOVQ         q_base+24(FP), AX
+	VBROADCASTSS abs<>+0(SB), Z0
+	MOVQ         q_len+32(FP), CX
+	ANDQ         $0x0f, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	XORQ         CX, CX
+	MOVQ         CX, (SP)
+	MOVQ         dst_len+8(FP), CX
+	CMPQ         CX, $0x04
+	JL           rest
+	MOVQ         ids+72(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	TESTQ        CX, CX
+	JZ           done515
+	CMPQ         DX, $0x20
+	JLE          few514
+	MOVQ         $0x00000020, DX
+
+few514:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again513:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again513
+
+done515:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct516
+	MOVL    (DX)(CX*4), CX
+
+direct516:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct517
+	MOVL    (BX)(CX*4), CX
+
+direct517:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct518
+	MOVL    (BX)(CX*4), CX
+
+direct518:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct519
+	MOVL    (BX)(CX*4), CX
+
+direct519:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct520
+	MOVL    (BX)(DX*4), DX
+
+direct520:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct521
+	MOVL    (DI)(SI*4), SI
+
+direct521:
+	MOVQ    stride+64(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+56(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+72(FP), R9
+	TESTQ   R9, R9
+	JZ      direct522
+	MOVL    (R9)(R8*4), R8
+
+direct522:
+	MOVQ    stride+64(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+56(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+72(FP), R11
+	TESTQ   R11, R11
+	JZ      direct523
+	MOVL    (R11)(R10*4), R10
+
+direct523:
+	MOVQ   stride+64(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+56(FP), R11
+	ADDQ   R11, R10
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-64, R12
+	JZ     tail525
+
+loop524:
+	VMOVUPS    (AX)(R11*4), Z17
+	VCVTPH2PS  (CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z1, Z1
+	VCVTPH2PS  (BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z5, Z5
+	VCVTPH2PS  (DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z9, Z9
+	VCVTPH2PS  (R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z13, Z13
+	PREFETCHT0 (DX)(R11*2)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (R8)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	VMOVUPS    64(AX)(R11*4), Z17
+	VCVTPH2PS  32(CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z2, Z2
+	VCVTPH2PS  32(BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z6, Z6
+	VCVTPH2PS  32(DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z10, Z10
+	VCVTPH2PS  32(R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z14, Z14
+	VMOVUPS    128(AX)(R11*4), Z17
+	VCVTPH2PS  64(CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z3, Z3
+	VCVTPH2PS  64(BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z7, Z7
+	VCVTPH2PS  64(DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z11, Z11
+	VCVTPH2PS  64(R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z15, Z15
+	PREFETCHT0 64(DX)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 64(R8)(R11*2)
+	PREFETCHT0 64(R10)(R11*2)
+	VMOVUPS    192(AX)(R11*4), Z17
+	VCVTPH2PS  96(CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z4, Z4
+	VCVTPH2PS  96(BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z8, Z8
+	VCVTPH2PS  96(DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z12, Z12
+	VCVTPH2PS  96(R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z16, Z16
+	ADDQ       $0x40, R11
+	CMPQ       R11, R12
+	JL         loop524
+
+tail525:
+	LEAQ       16(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         masked527
+	VMOVUPS    (AX)(R11*4), Z17
+	VCVTPH2PS  (CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z1, Z1
+	VCVTPH2PS  (BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z5, Z5
+	VCVTPH2PS  (DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z9, Z9
+	VCVTPH2PS  (R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z13, Z13
+	PREFETCHT0 (DX)(R11*2)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (R8)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	MOVQ       R12, R11
+	LEAQ       16(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         masked527
+	VMOVUPS    (AX)(R11*4), Z17
+	VCVTPH2PS  (CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z2, Z2
+	VCVTPH2PS  (BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z6, Z6
+	VCVTPH2PS  (DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z10, Z10
+	VCVTPH2PS  (R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z14, Z14
+	PREFETCHT0 (DX)(R11*2)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (R8)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	MOVQ       R12, R11
+	LEAQ       16(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         masked527
+	VMOVUPS    (AX)(R11*4), Z17
+	VCVTPH2PS  (CX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z3, Z3
+	VCVTPH2PS  (BX)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z7, Z7
+	VCVTPH2PS  (DI)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z18
+	VANDPS     Z0, Z18, Z18
+	VADDPS     Z18, Z11, Z11
+	VCVTPH2PS  (R9)(R11*2), Z18
+	VSUBPS     Z18, Z17, Z17
+	VANDPS     Z0, Z17, Z17
+	VADDPS     Z17, Z15, Z15
+	PREFETCHT0 (DX)(R11*2)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (R8)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	MOVQ       R12, R11
+
+masked527:
+	MOVQ        q_len+32(FP), R12
+	SUBQ        R11, R12
+	JZ          summed528
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	VMOVUPS.Z   (AX)(R11*4), K1, Z17
+	VCVTPH2PS.Z (CX)(R11*2), K1, Z18
+	VSUBPS      Z18, Z17, Z18
+	VANDPS      Z0, Z18, Z18
+	VADDPS      Z18, Z4, Z4
+	VCVTPH2PS.Z (BX)(R11*2), K1, Z18
+	VSUBPS      Z18, Z17, Z18
+	VANDPS      Z0, Z18, Z18
+	VADDPS      Z18, Z8, Z8
+	VCVTPH2PS.Z (DI)(R11*2), K1, Z18
+	VSUBPS      Z18, Z17, Z18
+	VANDPS      Z0, Z18, Z18
+	VADDPS      Z18, Z12, Z12
+	VCVTPH2PS.Z (R9)(R11*2), K1, Z18
+	VSUBPS      Z18, Z17, Z17
+	VANDPS      Z0, Z17, Z17
+	VADDPS      Z17, Z16, Z16
+
+summed528:
+	VADDPS        Z2, Z1, Z1
+	VADDPS        Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VMOVSHDUP     X1, X2
+	VADDSS        X2, X1, X1
+	VADDPS        Z6, Z5, Z5
+	VADDPS        Z8, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPS        Y2, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X2
+	VADDPS        X2, X5, X5
+	VPERMILPS     $0x4e, X5, X2
+	VADDPS        X2, X5, X5
+	VMOVSHDUP     X5, X2
+	VADDSS        X2, X5, X5
+	VADDPS        Z10, Z9, Z9
+	VADDPS        Z12, Z11, Z11
+	VADDPS        Z11, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y2
+	VADDPS        Y2, Y9, Y9
+	VEXTRACTF128  $0x01, Y9, X2
+	VADDPS        X2, X9, X9
+	VPERMILPS     $0x4e, X9, X2
+	VADDPS        X2, X9, X9
+	VMOVSHDUP     X9, X2
+	VADDSS        X2, X9, X9
+	VADDPS        Z14, Z13, Z13
+	VADDPS        Z16, Z15, Z15
+	VADDPS        Z15, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y2
+	VADDPS        Y2, Y13, Y13
+	VEXTRACTF128  $0x01, Y13, X2
+	VADDPS        X2, X13, X13
+	VPERMILPS     $0x4e, X13, X2
+	VADDPS        X2, X13, X13
+	VMOVSHDUP     X13, X2
+	VADDSS        X2, X13, X13
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVSS        X1, (CX)(BX*4)
+	VMOVSS        X5, 4(CX)(BX*4)
+	VMOVSS        X9, 8(CX)(BX*4)
+	VMOVSS        X13, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct529
+	MOVL    (DX)(CX*4), CX
+
+direct529:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail531
+
+loop530:
+	VMOVUPS   (AX)(DX*4), Z5
+	VCVTPH2PS (CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVUPS   64(AX)(DX*4), Z5
+	VCVTPH2PS 32(CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   128(AX)(DX*4), Z5
+	VCVTPH2PS 64(CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVUPS   192(AX)(DX*4), Z5
+	VCVTPH2PS 96(CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+	ADDQ      $0x40, DX
+	CMPQ      DX, BX
+	JL        loop530
+
+tail531:
+	LEAQ      16(DX), BX
+	MOVQ      q_len+32(FP), SI
+	CMPQ      BX, SI
+	JG        masked533
+	VMOVUPS   (AX)(DX*4), Z5
+	VCVTPH2PS (CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      q_len+32(FP), SI
+	CMPQ      BX, SI
+	JG        masked533
+	VMOVUPS   (AX)(DX*4), Z5
+	VCVTPH2PS (CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      q_len+32(FP), SI
+	CMPQ      BX, SI
+	JG        masked533
+	VMOVUPS   (AX)(DX*4), Z5
+	VCVTPH2PS (CX)(DX*2), Z6
+	VSUBPS    Z6, Z5, Z5
+	VANDPS    Z0, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	MOVQ      BX, DX
+
+masked533:
+	MOVQ        q_len+32(FP), BX
+	SUBQ        DX, BX
+	JZ          summed534
+	VMOVUPS.Z   (AX)(DX*4), K1, Z5
+	VCVTPH2PS.Z (CX)(DX*2), K1, Z6
+	VSUBPS      Z6, Z5, Z5
+	VANDPS      Z0, Z5, Z5
+	VADDPS      Z5, Z4, Z4
+
+summed534:
+	VADDPS        Z2, Z1, Z1
+	VADDPS        Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VMOVSHDUP     X1, X2
+	VADDSS        X2, X1, X1
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVSS        X1, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsBFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·dotsBFloat16AVX512(SB), NOSPLIT, $8-80
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done537
+	CMPQ  DX, $0x20
+	JLE   few536
+	MOVQ  $0x00000020, DX
+
+few536:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again535:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again535
+
+done537:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct538
+	MOVL    (DX)(CX*4), CX
+
+direct538:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct539
+	MOVL    (BX)(CX*4), CX
+
+direct539:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct540
+	MOVL    (BX)(CX*4), CX
+
+direct540:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct541
+	MOVL    (BX)(CX*4), CX
+
+direct541:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct542
+	MOVL    (BX)(DX*4), DX
+
+direct542:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct543
+	MOVL    (DI)(SI*4), SI
+
+direct543:
+	MOVQ    stride+64(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+56(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+72(FP), R9
+	TESTQ   R9, R9
+	JZ      direct544
+	MOVL    (R9)(R8*4), R8
+
+direct544:
+	MOVQ    stride+64(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+56(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+72(FP), R11
+	TESTQ   R11, R11
+	JZ      direct545
+	MOVL    (R11)(R10*4), R10
+
+direct545:
+	MOVQ   stride+64(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+56(FP), R11
+	ADDQ   R11, R10
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-64, R12
+	JZ     tail547
+
+loop546:
+	VMOVUPS     (AX)(R11*4), Z16
+	VPMOVZXWD   (CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z0
+	VPMOVZXWD   (BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z4
+	VPMOVZXWD   (DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z8
+	VPMOVZXWD   (R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z12
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	VMOVUPS     64(AX)(R11*4), Z16
+	VPMOVZXWD   32(CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z1
+	VPMOVZXWD   32(BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z5
+	VPMOVZXWD   32(DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z9
+	VPMOVZXWD   32(R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z13
+	VMOVUPS     128(AX)(R11*4), Z16
+	VPMOVZXWD   64(CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z2
+	VPMOVZXWD   64(BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z6
+	VPMOVZXWD   64(DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z10
+	VPMOVZXWD   64(R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z14
+	PREFETCHT0  64(DX)(R11*2)
+	PREFETCHT0  64(SI)(R11*2)
+	PREFETCHT0  64(R8)(R11*2)
+	PREFETCHT0  64(R10)(R11*2)
+	VMOVUPS     192(AX)(R11*4), Z16
+	VPMOVZXWD   96(CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z3
+	VPMOVZXWD   96(BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z7
+	VPMOVZXWD   96(DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z11
+	VPMOVZXWD   96(R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z15
+	ADDQ        $0x40, R11
+	CMPQ        R11, R12
+	JL          loop546
+
+tail547:
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked549
+	VMOVUPS     (AX)(R11*4), Z16
+	VPMOVZXWD   (CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z0
+	VPMOVZXWD   (BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z4
+	VPMOVZXWD   (DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z8
+	VPMOVZXWD   (R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z12
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked549
+	VMOVUPS     (AX)(R11*4), Z16
+	VPMOVZXWD   (CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z1
+	VPMOVZXWD   (BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z5
+	VPMOVZXWD   (DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z9
+	VPMOVZXWD   (R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z13
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+	LEAQ        16(R11), R12
+	MOVQ        q_len+32(FP), R13
+	CMPQ        R12, R13
+	JG          masked549
+	VMOVUPS     (AX)(R11*4), Z16
+	VPMOVZXWD   (CX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z2
+	VPMOVZXWD   (BX)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z6
+	VPMOVZXWD   (DI)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z10
+	VPMOVZXWD   (R9)(R11*2), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z14
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	MOVQ        R12, R11
+
+masked549:
+	MOVQ        q_len+32(FP), R12
+	SUBQ        R11, R12
+	JZ          summed550
+	PREFETCHT0  (DX)(R11*2)
+	PREFETCHT0  (SI)(R11*2)
+	PREFETCHT0  (R8)(R11*2)
+	PREFETCHT0  (R10)(R11*2)
+	VMOVUPS.Z   (AX)(R11*4), K1, Z16
+	VPMOVZXWD.Z (CX)(R11*2), K1, Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z3
+	VPMOVZXWD.Z (BX)(R11*2), K1, Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z7
+	VPMOVZXWD.Z (DI)(R11*2), K1, Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z11
+	VPMOVZXWD.Z (R9)(R11*2), K1, Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z17, Z16, Z15
+
+summed550:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPS        X1, X4, X4
+	VPERMILPS     $0x4e, X4, X1
+	VADDPS        X1, X4, X4
+	VMOVSHDUP     X4, X1
+	VADDSS        X1, X4, X4
+	VADDPS        Z9, Z8, Z8
+	VADDPS        Z11, Z10, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        Y1, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X1
+	VADDPS        X1, X8, X8
+	VPERMILPS     $0x4e, X8, X1
+	VADDPS        X1, X8, X8
+	VMOVSHDUP     X8, X1
+	VADDSS        X1, X8, X8
+	VADDPS        Z13, Z12, Z12
+	VADDPS        Z15, Z14, Z14
+	VADDPS        Z14, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        Y1, Y12, Y12
+	VEXTRACTF128  $0x01, Y12, X1
+	VADDPS        X1, X12, X12
+	VPERMILPS     $0x4e, X12, X1
+	VADDPS        X1, X12, X12
+	VMOVSHDUP     X12, X1
+	VADDSS        X1, X12, X12
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVSS        X0, (CX)(BX*4)
+	VMOVSS        X4, 4(CX)(BX*4)
+	VMOVSS        X8, 8(CX)(BX*4)
+	VMOVSS        X12, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct551
+	MOVL    (DX)(CX*4), CX
+
+direct551:
+	MOVQ   stride+64(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+56(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail553
+
+loop552:
+	VMOVUPS     (AX)(DX*4), Z4
+	VPMOVZXWD   (CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     64(AX)(DX*4), Z4
+	VPMOVZXWD   32(CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     128(AX)(DX*4), Z4
+	VPMOVZXWD   64(CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS     192(AX)(DX*4), Z4
+	VPMOVZXWD   96(CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, DX
+	CMPQ        DX, BX
+	JL          loop552
+
+tail553:
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked555
+	VMOVUPS     (AX)(DX*4), Z4
+	VPMOVZXWD   (CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked555
+	VMOVUPS     (AX)(DX*4), Z4
+	VPMOVZXWD   (CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	MOVQ        BX, DX
+	LEAQ        16(DX), BX
+	MOVQ        q_len+32(FP), SI
+	CMPQ        BX, SI
+	JG          masked555
+	VMOVUPS     (AX)(DX*4), Z4
+	VPMOVZXWD   (CX)(DX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	MOVQ        BX, DX
+
+masked555:
+	MOVQ        q_len+32(FP), BX
+	SUBQ        DX, BX
+	JZ          summed556
+	VMOVUPS.Z   (AX)(DX*4), K1, Z4
+	VPMOVZXWD.Z (CX)(DX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+summed556:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDSS        X1, X0, X0
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVSS        X0, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func squaredL2sBFloat16AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·squaredL2sBFloat16AVX512(SB), NOSPLIT, $8-80
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done559
+	CMPQ  DX, $0x20
+	JLE   few558
+	MOVQ  $0x00000020, DX
+
+few558:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again557:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again557
+
+done559:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct560
+	MOVL    (DX)(CX*4), CX
+
+direct560:
+	MOVQ    stride+64(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+56(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct561
+	MOVL    (BX)(CX*4), CX
+
+direct561:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct562
+	MOVL    (BX)(CX*4), CX
+
+direct562:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct563
+	MOVL    (BX)(CX*4), CX
+
+direct563:
+	MOVQ  stride+64(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+56(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct564
+	MOVL    (BX)(DX*4), DX
+
+direct564:
+	MOVQ    stride+64(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+56(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+72(FP), DI
+	TESTQ   DI, DI
+	JZ      direct565
+	MOVL    (DI)(SI*4), SI
+
+direct565:
+	MOVQ    stride+64(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+56(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+72(FP), R9
+	TESTQ   R9, R9
+	JZ      direct566
+	MOVL    (R9)(R8*4), R8
+
+direct566:
+	MOVQ    stride+64(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+56(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+72(FP), R11
+	TESTQ   R11, R11
+	JZ      direct567
+	MOVL    (R11)(R10*4), R10
+
+direct567:
+	MOVQ   stride+64(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+56(FP), R11
+	ADDQ   R11, R10
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-64, R12
+	JZ     tail569
+
+loop568:
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXWD   (CX)(R11*2), Z17
 	VPSLLD      $0x10, Z17, Z17
@@ -10484,13 +11023,13 @@ loop499:
 	VFMADD231PS Z16, Z16, Z15
 	ADDQ        $0x40, R11
 	CMPQ        R11, R12
-	JL          loop499
+	JL          loop568
 
-tail500:
+tail569:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked502
+	JG          masked571
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXWD   (CX)(R11*2), Z17
 	VPSLLD      $0x10, Z17, Z17
@@ -10516,7 +11055,7 @@ tail500:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked502
+	JG          masked571
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXWD   (CX)(R11*2), Z17
 	VPSLLD      $0x10, Z17, Z17
@@ -10542,7 +11081,7 @@ tail500:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked502
+	JG          masked571
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXWD   (CX)(R11*2), Z17
 	VPSLLD      $0x10, Z17, Z17
@@ -10566,10 +11105,10 @@ tail500:
 	PREFETCHT0  (R10)(R11*2)
 	MOVQ        R12, R11
 
-masked502:
+masked571:
 	MOVQ        q_len+32(FP), R12
 	SUBQ        R11, R12
-	JZ          summed503
+	JZ          summed572
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
 	PREFETCHT0  (R8)(R11*2)
@@ -10592,7 +11131,7 @@ masked502:
 	VSUBPS      Z17, Z16, Z16
 	VFMADD231PS Z16, Z16, Z15
 
-summed503:
+summed572:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -10663,10 +11202,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct504
+	JZ      direct573
 	MOVL    (DX)(CX*4), CX
 
-direct504:
+direct573:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -10678,9 +11217,9 @@ direct504:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-64, BX
-	JZ     tail506
+	JZ     tail575
 
-loop505:
+loop574:
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXWD   (CX)(DX*2), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -10703,13 +11242,13 @@ loop505:
 	VFMADD231PS Z4, Z4, Z3
 	ADDQ        $0x40, DX
 	CMPQ        DX, BX
-	JL          loop505
+	JL          loop574
 
-tail506:
+tail575:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked508
+	JG          masked577
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXWD   (CX)(DX*2), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -10719,7 +11258,7 @@ tail506:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked508
+	JG          masked577
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXWD   (CX)(DX*2), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -10729,7 +11268,7 @@ tail506:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked508
+	JG          masked577
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXWD   (CX)(DX*2), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -10737,17 +11276,17 @@ tail506:
 	VFMADD231PS Z4, Z4, Z2
 	MOVQ        BX, DX
 
-masked508:
+masked577:
 	MOVQ        q_len+32(FP), BX
 	SUBQ        DX, BX
-	JZ          summed509
+	JZ          summed578
 	VMOVUPS.Z   (AX)(DX*4), K1, Z4
 	VPMOVZXWD.Z (CX)(DX*2), K1, Z5
 	VPSLLD      $0x10, Z5, Z5
 	VSUBPS      Z5, Z4, Z4
 	VFMADD231PS Z4, Z4, Z3
 
-summed509:
+summed578:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -10785,17 +11324,39 @@ TEXT ·l1sBFloat16AVX512(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), CX
 	CMPQ         CX, $0x04
 	JL           rest
-	MOVQ         (SP), CX
+	MOVQ         ids+72(FP), CX
 	MOVQ         dst_len+8(FP), DX
-	DECQ         DX
-	CMPQ         CX, DX
-	CMOVQGT      DX, CX
-	MOVQ         ids+72(FP), DX
-	TESTQ        DX, DX
-	JZ           direct510
-	MOVL         (DX)(CX*4), CX
+	TESTQ        CX, CX
+	JZ           done581
+	CMPQ         DX, $0x20
+	JLE          few580
+	MOVQ         $0x00000020, DX
 
-direct510:
+few580:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again579:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again579
+
+done581:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+72(FP), DX
+	TESTQ   DX, DX
+	JZ      direct582
+	MOVL    (DX)(CX*4), CX
+
+direct582:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -10809,10 +11370,10 @@ direct510:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct511
+	JZ      direct583
 	MOVL    (BX)(CX*4), CX
 
-direct511:
+direct583:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -10826,10 +11387,10 @@ direct511:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct512
+	JZ      direct584
 	MOVL    (BX)(CX*4), CX
 
-direct512:
+direct584:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -10843,10 +11404,10 @@ direct512:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct513
+	JZ      direct585
 	MOVL    (BX)(CX*4), CX
 
-direct513:
+direct585:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -10863,10 +11424,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct514
+	JZ      direct586
 	MOVL    (BX)(DX*4), DX
 
-direct514:
+direct586:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -10880,10 +11441,10 @@ direct514:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct515
+	JZ      direct587
 	MOVL    (DI)(SI*4), SI
 
-direct515:
+direct587:
 	MOVQ    stride+64(FP), DI
 	IMULQ   DI, SI
 	MOVQ    rows+56(FP), DI
@@ -10897,10 +11458,10 @@ direct515:
 	CMOVQGT R9, R8
 	MOVQ    ids+72(FP), R9
 	TESTQ   R9, R9
-	JZ      direct516
+	JZ      direct588
 	MOVL    (R9)(R8*4), R8
 
-direct516:
+direct588:
 	MOVQ    stride+64(FP), R9
 	IMULQ   R9, R8
 	MOVQ    rows+56(FP), R9
@@ -10914,10 +11475,10 @@ direct516:
 	CMOVQGT R11, R10
 	MOVQ    ids+72(FP), R11
 	TESTQ   R11, R11
-	JZ      direct517
+	JZ      direct589
 	MOVL    (R11)(R10*4), R10
 
-direct517:
+direct589:
 	MOVQ   stride+64(FP), R11
 	IMULQ  R11, R10
 	MOVQ   rows+56(FP), R11
@@ -10941,9 +11502,9 @@ direct517:
 	MOVQ   q_len+32(FP), R12
 	XORQ   R11, R11
 	ANDQ   $-64, R12
-	JZ     tail519
+	JZ     tail591
 
-loop518:
+loop590:
 	VMOVUPS    (AX)(R11*4), Z17
 	VPMOVZXWD  (CX)(R11*2), Z18
 	VPSLLD     $0x10, Z18, Z18
@@ -11038,13 +11599,13 @@ loop518:
 	VADDPS     Z17, Z16, Z16
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JL         loop518
+	JL         loop590
 
-tail519:
+tail591:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked521
+	JG         masked593
 	VMOVUPS    (AX)(R11*4), Z17
 	VPMOVZXWD  (CX)(R11*2), Z18
 	VPSLLD     $0x10, Z18, Z18
@@ -11074,7 +11635,7 @@ tail519:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked521
+	JG         masked593
 	VMOVUPS    (AX)(R11*4), Z17
 	VPMOVZXWD  (CX)(R11*2), Z18
 	VPSLLD     $0x10, Z18, Z18
@@ -11104,7 +11665,7 @@ tail519:
 	LEAQ       16(R11), R12
 	MOVQ       q_len+32(FP), R13
 	CMPQ       R12, R13
-	JG         masked521
+	JG         masked593
 	VMOVUPS    (AX)(R11*4), Z17
 	VPMOVZXWD  (CX)(R11*2), Z18
 	VPSLLD     $0x10, Z18, Z18
@@ -11132,10 +11693,10 @@ tail519:
 	PREFETCHT0 (R10)(R11*2)
 	MOVQ       R12, R11
 
-masked521:
+masked593:
 	MOVQ        q_len+32(FP), R12
 	SUBQ        R11, R12
-	JZ          summed522
+	JZ          summed594
 	PREFETCHT0  (DX)(R11*2)
 	PREFETCHT0  (SI)(R11*2)
 	PREFETCHT0  (R8)(R11*2)
@@ -11162,7 +11723,7 @@ masked521:
 	VANDPS      Z0, Z17, Z17
 	VADDPS      Z17, Z16, Z16
 
-summed522:
+summed594:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -11233,10 +11794,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct523
+	JZ      direct595
 	MOVL    (DX)(CX*4), CX
 
-direct523:
+direct595:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -11248,9 +11809,9 @@ direct523:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-64, BX
-	JZ     tail525
+	JZ     tail597
 
-loop524:
+loop596:
 	VMOVUPS   (AX)(DX*4), Z5
 	VPMOVZXWD (CX)(DX*2), Z6
 	VPSLLD    $0x10, Z6, Z6
@@ -11277,13 +11838,13 @@ loop524:
 	VADDPS    Z5, Z4, Z4
 	ADDQ      $0x40, DX
 	CMPQ      DX, BX
-	JL        loop524
+	JL        loop596
 
-tail525:
+tail597:
 	LEAQ      16(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked527
+	JG        masked599
 	VMOVUPS   (AX)(DX*4), Z5
 	VPMOVZXWD (CX)(DX*2), Z6
 	VPSLLD    $0x10, Z6, Z6
@@ -11294,7 +11855,7 @@ tail525:
 	LEAQ      16(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked527
+	JG        masked599
 	VMOVUPS   (AX)(DX*4), Z5
 	VPMOVZXWD (CX)(DX*2), Z6
 	VPSLLD    $0x10, Z6, Z6
@@ -11305,7 +11866,7 @@ tail525:
 	LEAQ      16(DX), BX
 	MOVQ      q_len+32(FP), SI
 	CMPQ      BX, SI
-	JG        masked527
+	JG        masked599
 	VMOVUPS   (AX)(DX*4), Z5
 	VPMOVZXWD (CX)(DX*2), Z6
 	VPSLLD    $0x10, Z6, Z6
@@ -11314,10 +11875,10 @@ tail525:
 	VADDPS    Z5, Z3, Z3
 	MOVQ      BX, DX
 
-masked527:
+masked599:
 	MOVQ        q_len+32(FP), BX
 	SUBQ        DX, BX
-	JZ          summed528
+	JZ          summed600
 	VMOVUPS.Z   (AX)(DX*4), K1, Z5
 	VPMOVZXWD.Z (CX)(DX*2), K1, Z6
 	VPSLLD      $0x10, Z6, Z6
@@ -11325,7 +11886,7 @@ masked527:
 	VANDPS      Z0, Z5, Z5
 	VADDPS      Z5, Z4, Z4
 
-summed528:
+summed600:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -11351,17 +11912,39 @@ done:
 // func dotsUint8AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·dotsUint8AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    q_len+32(FP), CX
-	ANDQ    $0x0f, CX
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	XORQ    CX, CX
-	MOVQ    CX, (SP)
-	MOVQ    dst_len+8(FP), CX
-	CMPQ    CX, $0x04
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done603
+	CMPQ  DX, $0x20
+	JLE   few602
+	MOVQ  $0x00000020, DX
+
+few602:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again601:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again601
+
+done603:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -11369,10 +11952,10 @@ TEXT ·dotsUint8AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct529
+	JZ      direct604
 	MOVL    (DX)(CX*4), CX
 
-direct529:
+direct604:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -11386,10 +11969,10 @@ direct529:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct530
+	JZ      direct605
 	MOVL    (BX)(CX*4), CX
 
-direct530:
+direct605:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -11403,10 +11986,10 @@ direct530:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct531
+	JZ      direct606
 	MOVL    (BX)(CX*4), CX
 
-direct531:
+direct606:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -11420,10 +12003,10 @@ direct531:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct532
+	JZ      direct607
 	MOVL    (BX)(CX*4), CX
 
-direct532:
+direct607:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -11440,10 +12023,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct533
+	JZ      direct608
 	MOVL    (BX)(DX*4), DX
 
-direct533:
+direct608:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -11457,10 +12040,10 @@ direct533:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct534
+	JZ      direct609
 	MOVL    (DI)(SI*4), SI
 
-direct534:
+direct609:
 	MOVQ    stride+64(FP), DI
 	IMULQ   DI, SI
 	MOVQ    rows+56(FP), DI
@@ -11474,10 +12057,10 @@ direct534:
 	CMOVQGT R9, R8
 	MOVQ    ids+72(FP), R9
 	TESTQ   R9, R9
-	JZ      direct535
+	JZ      direct610
 	MOVL    (R9)(R8*4), R8
 
-direct535:
+direct610:
 	MOVQ    stride+64(FP), R9
 	IMULQ   R9, R8
 	MOVQ    rows+56(FP), R9
@@ -11491,10 +12074,10 @@ direct535:
 	CMOVQGT R11, R10
 	MOVQ    ids+72(FP), R11
 	TESTQ   R11, R11
-	JZ      direct536
+	JZ      direct611
 	MOVL    (R11)(R10*4), R10
 
-direct536:
+direct611:
 	MOVQ   stride+64(FP), R11
 	IMULQ  R11, R10
 	MOVQ   rows+56(FP), R11
@@ -11518,9 +12101,9 @@ direct536:
 	MOVQ   q_len+32(FP), R12
 	XORQ   R11, R11
 	ANDQ   $-64, R12
-	JZ     tail538
+	JZ     tail613
 
-loop537:
+loop612:
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VCVTDQ2PS   Z17, Z17
@@ -11579,13 +12162,13 @@ loop537:
 	VFMADD231PS Z17, Z16, Z15
 	ADDQ        $0x40, R11
 	CMPQ        R11, R12
-	JL          loop537
+	JL          loop612
 
-tail538:
+tail613:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked540
+	JG          masked615
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VCVTDQ2PS   Z17, Z17
@@ -11607,7 +12190,7 @@ tail538:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked540
+	JG          masked615
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VCVTDQ2PS   Z17, Z17
@@ -11629,7 +12212,7 @@ tail538:
 	LEAQ        16(R11), R12
 	MOVQ        q_len+32(FP), R13
 	CMPQ        R12, R13
-	JG          masked540
+	JG          masked615
 	VMOVUPS     (AX)(R11*4), Z16
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VCVTDQ2PS   Z17, Z17
@@ -11649,10 +12232,10 @@ tail538:
 	PREFETCHT0  (R10)(R11*1)
 	MOVQ        R12, R11
 
-masked540:
+masked615:
 	MOVQ        q_len+32(FP), R12
 	SUBQ        R11, R12
-	JZ          summed541
+	JZ          summed616
 	PREFETCHT0  (DX)(R11*1)
 	PREFETCHT0  (SI)(R11*1)
 	PREFETCHT0  (R8)(R11*1)
@@ -11671,7 +12254,7 @@ masked540:
 	VCVTDQ2PS   Z17, Z17
 	VFMADD231PS Z17, Z16, Z15
 
-summed541:
+summed616:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -11742,10 +12325,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct542
+	JZ      direct617
 	MOVL    (DX)(CX*4), CX
 
-direct542:
+direct617:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -11757,9 +12340,9 @@ direct542:
 	MOVQ   q_len+32(FP), BX
 	XORQ   DX, DX
 	ANDQ   $-64, BX
-	JZ     tail544
+	JZ     tail619
 
-loop543:
+loop618:
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VCVTDQ2PS   Z5, Z5
@@ -11778,13 +12361,13 @@ loop543:
 	VFMADD231PS Z5, Z4, Z3
 	ADDQ        $0x40, DX
 	CMPQ        DX, BX
-	JL          loop543
+	JL          loop618
 
-tail544:
+tail619:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked546
+	JG          masked621
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VCVTDQ2PS   Z5, Z5
@@ -11793,7 +12376,7 @@ tail544:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked546
+	JG          masked621
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VCVTDQ2PS   Z5, Z5
@@ -11802,23 +12385,23 @@ tail544:
 	LEAQ        16(DX), BX
 	MOVQ        q_len+32(FP), SI
 	CMPQ        BX, SI
-	JG          masked546
+	JG          masked621
 	VMOVUPS     (AX)(DX*4), Z4
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VCVTDQ2PS   Z5, Z5
 	VFMADD231PS Z5, Z4, Z2
 	MOVQ        BX, DX
 
-masked546:
+masked621:
 	MOVQ        q_len+32(FP), BX
 	SUBQ        DX, BX
-	JZ          summed547
+	JZ          summed622
 	VMOVUPS.Z   (AX)(DX*4), K1, Z4
 	VPMOVZXBD.Z (CX)(DX*1), K1, Z5
 	VCVTDQ2PS   Z5, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-summed547:
+summed622:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -11844,18 +12427,40 @@ done:
 // func squaredL2sUint8AVX512(dst []float32, q []float32, step *float32, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·squaredL2sUint8AVX512(SB), NOSPLIT, $8-80
-	MOVQ    q_base+24(FP), AX
-	MOVQ    step+48(FP), CX
-	MOVQ    q_len+32(FP), DX
-	ANDQ    $0x0f, DX
-	MOVQ    $-1, BX
-	BZHIQ   DX, BX, BX
-	KMOVW   BX, K1
-	XORQ    DX, DX
-	MOVQ    DX, (SP)
-	MOVQ    dst_len+8(FP), DX
-	CMPQ    DX, $0x04
-	JL      rest
+	MOVQ  q_base+24(FP), AX
+	MOVQ  step+48(FP), CX
+	MOVQ  q_len+32(FP), DX
+	ANDQ  $0x0f, DX
+	MOVQ  $-1, BX
+	BZHIQ DX, BX, BX
+	KMOVW BX, K1
+	XORQ  DX, DX
+	MOVQ  DX, (SP)
+	MOVQ  dst_len+8(FP), DX
+	CMPQ  DX, $0x04
+	JL    rest
+	MOVQ  ids+72(FP), DX
+	MOVQ  dst_len+8(FP), BX
+	TESTQ DX, DX
+	JZ    done625
+	CMPQ  BX, $0x20
+	JLE   few624
+	MOVQ  $0x00000020, BX
+
+few624:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again623:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again623
+
+done625:
 	MOVQ    (SP), DX
 	MOVQ    dst_len+8(FP), BX
 	DECQ    BX
@@ -11863,10 +12468,10 @@ TEXT ·squaredL2sUint8AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct548
+	JZ      direct626
 	MOVL    (BX)(DX*4), DX
 
-direct548:
+direct626:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -11880,10 +12485,10 @@ direct548:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct549
+	JZ      direct627
 	MOVL    (SI)(DX*4), DX
 
-direct549:
+direct627:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -11897,10 +12502,10 @@ direct549:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct550
+	JZ      direct628
 	MOVL    (SI)(DX*4), DX
 
-direct550:
+direct628:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -11914,10 +12519,10 @@ direct550:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct551
+	JZ      direct629
 	MOVL    (SI)(DX*4), DX
 
-direct551:
+direct629:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -11934,10 +12539,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct552
+	JZ      direct630
 	MOVL    (SI)(BX*4), BX
 
-direct552:
+direct630:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -11951,10 +12556,10 @@ direct552:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct553
+	JZ      direct631
 	MOVL    (R8)(DI*4), DI
 
-direct553:
+direct631:
 	MOVQ    stride+64(FP), R8
 	IMULQ   R8, DI
 	MOVQ    rows+56(FP), R8
@@ -11968,10 +12573,10 @@ direct553:
 	CMOVQGT R10, R9
 	MOVQ    ids+72(FP), R10
 	TESTQ   R10, R10
-	JZ      direct554
+	JZ      direct632
 	MOVL    (R10)(R9*4), R9
 
-direct554:
+direct632:
 	MOVQ    stride+64(FP), R10
 	IMULQ   R10, R9
 	MOVQ    rows+56(FP), R10
@@ -11985,10 +12590,10 @@ direct554:
 	CMOVQGT R12, R11
 	MOVQ    ids+72(FP), R12
 	TESTQ   R12, R12
-	JZ      direct555
+	JZ      direct633
 	MOVL    (R12)(R11*4), R11
 
-direct555:
+direct633:
 	MOVQ   stride+64(FP), R12
 	IMULQ  R12, R11
 	MOVQ   rows+56(FP), R12
@@ -12012,9 +12617,9 @@ direct555:
 	MOVQ   q_len+32(FP), R13
 	XORQ   R12, R12
 	ANDQ   $-64, R13
-	JZ     tail557
+	JZ     tail635
 
-loop556:
+loop634:
 	VMOVUPS      (AX)(R12*4), Z16
 	VMOVUPS      (CX)(R12*4), Z17
 	VPMOVZXBD    (DX)(R12*1), Z18
@@ -12093,13 +12698,13 @@ loop556:
 	VFMADD231PS  Z18, Z18, Z15
 	ADDQ         $0x40, R12
 	CMPQ         R12, R13
-	JL           loop556
+	JL           loop634
 
-tail557:
+tail635:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked559
+	JG           masked637
 	VMOVUPS      (AX)(R12*4), Z16
 	VMOVUPS      (CX)(R12*4), Z17
 	VPMOVZXBD    (DX)(R12*1), Z18
@@ -12126,7 +12731,7 @@ tail557:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked559
+	JG           masked637
 	VMOVUPS      (AX)(R12*4), Z16
 	VMOVUPS      (CX)(R12*4), Z17
 	VPMOVZXBD    (DX)(R12*1), Z18
@@ -12153,7 +12758,7 @@ tail557:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked559
+	JG           masked637
 	VMOVUPS      (AX)(R12*4), Z16
 	VMOVUPS      (CX)(R12*4), Z17
 	VPMOVZXBD    (DX)(R12*1), Z18
@@ -12178,10 +12783,10 @@ tail557:
 	PREFETCHT0   (R11)(R12*1)
 	MOVQ         R13, R12
 
-masked559:
+masked637:
 	MOVQ         q_len+32(FP), R13
 	SUBQ         R12, R13
-	JZ           summed560
+	JZ           summed638
 	PREFETCHT0   (BX)(R12*1)
 	PREFETCHT0   (DI)(R12*1)
 	PREFETCHT0   (R9)(R12*1)
@@ -12205,7 +12810,7 @@ masked559:
 	VFNMADD213PS Z16, Z17, Z18
 	VFMADD231PS  Z18, Z18, Z15
 
-summed560:
+summed638:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -12276,10 +12881,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct561
+	JZ      direct639
 	MOVL    (BX)(DX*4), DX
 
-direct561:
+direct639:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -12291,9 +12896,9 @@ direct561:
 	MOVQ   q_len+32(FP), SI
 	XORQ   BX, BX
 	ANDQ   $-64, SI
-	JZ     tail563
+	JZ     tail641
 
-loop562:
+loop640:
 	VMOVUPS      (AX)(BX*4), Z4
 	VMOVUPS      (CX)(BX*4), Z5
 	VPMOVZXBD    (DX)(BX*1), Z6
@@ -12320,13 +12925,13 @@ loop562:
 	VFMADD231PS  Z6, Z6, Z3
 	ADDQ         $0x40, BX
 	CMPQ         BX, SI
-	JL           loop562
+	JL           loop640
 
-tail563:
+tail641:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked565
+	JG           masked643
 	VMOVUPS      (AX)(BX*4), Z4
 	VMOVUPS      (CX)(BX*4), Z5
 	VPMOVZXBD    (DX)(BX*1), Z6
@@ -12337,7 +12942,7 @@ tail563:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked565
+	JG           masked643
 	VMOVUPS      (AX)(BX*4), Z4
 	VMOVUPS      (CX)(BX*4), Z5
 	VPMOVZXBD    (DX)(BX*1), Z6
@@ -12348,7 +12953,7 @@ tail563:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked565
+	JG           masked643
 	VMOVUPS      (AX)(BX*4), Z4
 	VMOVUPS      (CX)(BX*4), Z5
 	VPMOVZXBD    (DX)(BX*1), Z6
@@ -12357,10 +12962,10 @@ tail563:
 	VFMADD231PS  Z6, Z6, Z2
 	MOVQ         SI, BX
 
-masked565:
+masked643:
 	MOVQ         q_len+32(FP), SI
 	SUBQ         BX, SI
-	JZ           summed566
+	JZ           summed644
 	VMOVUPS.Z    (AX)(BX*4), K1, Z4
 	VMOVUPS.Z    (CX)(BX*4), K1, Z5
 	VPMOVZXBD.Z  (DX)(BX*1), K1, Z6
@@ -12368,7 +12973,7 @@ masked565:
 	VFNMADD213PS Z4, Z5, Z6
 	VFMADD231PS  Z6, Z6, Z3
 
-summed566:
+summed644:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -12407,17 +13012,39 @@ TEXT ·l1sUint8AVX512(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), DX
 	CMPQ         DX, $0x04
 	JL           rest
-	MOVQ         (SP), DX
+	MOVQ         ids+72(FP), DX
 	MOVQ         dst_len+8(FP), BX
-	DECQ         BX
-	CMPQ         DX, BX
-	CMOVQGT      BX, DX
-	MOVQ         ids+72(FP), BX
-	TESTQ        BX, BX
-	JZ           direct567
-	MOVL         (BX)(DX*4), DX
+	TESTQ        DX, DX
+	JZ           done647
+	CMPQ         BX, $0x20
+	JLE          few646
+	MOVQ         $0x00000020, BX
 
-direct567:
+few646:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again645:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again645
+
+done647:
+	MOVQ    (SP), DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct648
+	MOVL    (BX)(DX*4), DX
+
+direct648:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -12431,10 +13058,10 @@ direct567:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct568
+	JZ      direct649
 	MOVL    (SI)(DX*4), DX
 
-direct568:
+direct649:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -12448,10 +13075,10 @@ direct568:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct569
+	JZ      direct650
 	MOVL    (SI)(DX*4), DX
 
-direct569:
+direct650:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -12465,10 +13092,10 @@ direct569:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct570
+	JZ      direct651
 	MOVL    (SI)(DX*4), DX
 
-direct570:
+direct651:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -12485,10 +13112,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct571
+	JZ      direct652
 	MOVL    (SI)(BX*4), BX
 
-direct571:
+direct652:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -12502,10 +13129,10 @@ direct571:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct572
+	JZ      direct653
 	MOVL    (R8)(DI*4), DI
 
-direct572:
+direct653:
 	MOVQ    stride+64(FP), R8
 	IMULQ   R8, DI
 	MOVQ    rows+56(FP), R8
@@ -12519,10 +13146,10 @@ direct572:
 	CMOVQGT R10, R9
 	MOVQ    ids+72(FP), R10
 	TESTQ   R10, R10
-	JZ      direct573
+	JZ      direct654
 	MOVL    (R10)(R9*4), R9
 
-direct573:
+direct654:
 	MOVQ    stride+64(FP), R10
 	IMULQ   R10, R9
 	MOVQ    rows+56(FP), R10
@@ -12536,10 +13163,10 @@ direct573:
 	CMOVQGT R12, R11
 	MOVQ    ids+72(FP), R12
 	TESTQ   R12, R12
-	JZ      direct574
+	JZ      direct655
 	MOVL    (R12)(R11*4), R11
 
-direct574:
+direct655:
 	MOVQ   stride+64(FP), R12
 	IMULQ  R12, R11
 	MOVQ   rows+56(FP), R12
@@ -12563,9 +13190,9 @@ direct574:
 	MOVQ   q_len+32(FP), R13
 	XORQ   R12, R12
 	ANDQ   $-64, R13
-	JZ     tail576
+	JZ     tail657
 
-loop575:
+loop656:
 	VMOVUPS      (AX)(R12*4), Z17
 	VMOVUPS      (CX)(R12*4), Z18
 	VPMOVZXBD    (DX)(R12*1), Z19
@@ -12660,13 +13287,13 @@ loop575:
 	VADDPS       Z19, Z16, Z16
 	ADDQ         $0x40, R12
 	CMPQ         R12, R13
-	JL           loop575
+	JL           loop656
 
-tail576:
+tail657:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked578
+	JG           masked659
 	VMOVUPS      (AX)(R12*4), Z17
 	VMOVUPS      (CX)(R12*4), Z18
 	VPMOVZXBD    (DX)(R12*1), Z19
@@ -12697,7 +13324,7 @@ tail576:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked578
+	JG           masked659
 	VMOVUPS      (AX)(R12*4), Z17
 	VMOVUPS      (CX)(R12*4), Z18
 	VPMOVZXBD    (DX)(R12*1), Z19
@@ -12728,7 +13355,7 @@ tail576:
 	LEAQ         16(R12), R13
 	MOVQ         q_len+32(FP), R14
 	CMPQ         R13, R14
-	JG           masked578
+	JG           masked659
 	VMOVUPS      (AX)(R12*4), Z17
 	VMOVUPS      (CX)(R12*4), Z18
 	VPMOVZXBD    (DX)(R12*1), Z19
@@ -12757,10 +13384,10 @@ tail576:
 	PREFETCHT0   (R11)(R12*1)
 	MOVQ         R13, R12
 
-masked578:
+masked659:
 	MOVQ         q_len+32(FP), R13
 	SUBQ         R12, R13
-	JZ           summed579
+	JZ           summed660
 	PREFETCHT0   (BX)(R12*1)
 	PREFETCHT0   (DI)(R12*1)
 	PREFETCHT0   (R9)(R12*1)
@@ -12788,7 +13415,7 @@ masked578:
 	VANDPS       Z0, Z19, Z19
 	VADDPS       Z19, Z16, Z16
 
-summed579:
+summed660:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -12859,10 +13486,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct580
+	JZ      direct661
 	MOVL    (BX)(DX*4), DX
 
-direct580:
+direct661:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -12874,9 +13501,9 @@ direct580:
 	MOVQ   q_len+32(FP), SI
 	XORQ   BX, BX
 	ANDQ   $-64, SI
-	JZ     tail582
+	JZ     tail663
 
-loop581:
+loop662:
 	VMOVUPS      (AX)(BX*4), Z5
 	VMOVUPS      (CX)(BX*4), Z6
 	VPMOVZXBD    (DX)(BX*1), Z7
@@ -12907,13 +13534,13 @@ loop581:
 	VADDPS       Z7, Z4, Z4
 	ADDQ         $0x40, BX
 	CMPQ         BX, SI
-	JL           loop581
+	JL           loop662
 
-tail582:
+tail663:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked584
+	JG           masked665
 	VMOVUPS      (AX)(BX*4), Z5
 	VMOVUPS      (CX)(BX*4), Z6
 	VPMOVZXBD    (DX)(BX*1), Z7
@@ -12925,7 +13552,7 @@ tail582:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked584
+	JG           masked665
 	VMOVUPS      (AX)(BX*4), Z5
 	VMOVUPS      (CX)(BX*4), Z6
 	VPMOVZXBD    (DX)(BX*1), Z7
@@ -12937,7 +13564,7 @@ tail582:
 	LEAQ         16(BX), SI
 	MOVQ         q_len+32(FP), DI
 	CMPQ         SI, DI
-	JG           masked584
+	JG           masked665
 	VMOVUPS      (AX)(BX*4), Z5
 	VMOVUPS      (CX)(BX*4), Z6
 	VPMOVZXBD    (DX)(BX*1), Z7
@@ -12947,10 +13574,10 @@ tail582:
 	VADDPS       Z7, Z3, Z3
 	MOVQ         SI, BX
 
-masked584:
+masked665:
 	MOVQ         q_len+32(FP), SI
 	SUBQ         BX, SI
-	JZ           summed585
+	JZ           summed666
 	VMOVUPS.Z    (AX)(BX*4), K1, Z5
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VPMOVZXBD.Z  (DX)(BX*1), K1, Z7
@@ -12959,7 +13586,7 @@ masked584:
 	VANDPS       Z0, Z7, Z7
 	VADDPS       Z7, Z4, Z4
 
-summed585:
+summed666:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -13003,6 +13630,28 @@ TEXT ·dotsUint4AVX512(SB), NOSPLIT, $8-80
 	MOVQ    dst_len+8(FP), CX
 	CMPQ    CX, $0x04
 	JL      rest
+	MOVQ    ids+72(FP), CX
+	MOVQ    dst_len+8(FP), DX
+	TESTQ   CX, CX
+	JZ      done669
+	CMPQ    DX, $0x20
+	JLE     few668
+	MOVQ    $0x00000020, DX
+
+few668:
+	MOVQ rows+56(FP), BX
+	MOVQ stride+64(FP), SI
+	XORQ DI, DI
+
+again667:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again667
+
+done669:
 	MOVQ    (SP), CX
 	MOVQ    dst_len+8(FP), DX
 	DECQ    DX
@@ -13010,10 +13659,10 @@ TEXT ·dotsUint4AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct586
+	JZ      direct670
 	MOVL    (DX)(CX*4), CX
 
-direct586:
+direct670:
 	MOVQ    stride+64(FP), DX
 	IMULQ   DX, CX
 	MOVQ    rows+56(FP), DX
@@ -13027,10 +13676,10 @@ direct586:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct587
+	JZ      direct671
 	MOVL    (BX)(CX*4), CX
 
-direct587:
+direct671:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -13044,10 +13693,10 @@ direct587:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct588
+	JZ      direct672
 	MOVL    (BX)(CX*4), CX
 
-direct588:
+direct672:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, CX
 	MOVQ    rows+56(FP), BX
@@ -13061,10 +13710,10 @@ direct588:
 	CMOVQGT BX, CX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct589
+	JZ      direct673
 	MOVL    (BX)(CX*4), CX
 
-direct589:
+direct673:
 	MOVQ  stride+64(FP), BX
 	IMULQ BX, CX
 	MOVQ  rows+56(FP), BX
@@ -13081,10 +13730,10 @@ group:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct590
+	JZ      direct674
 	MOVL    (BX)(DX*4), DX
 
-direct590:
+direct674:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -13098,10 +13747,10 @@ direct590:
 	CMOVQGT DI, SI
 	MOVQ    ids+72(FP), DI
 	TESTQ   DI, DI
-	JZ      direct591
+	JZ      direct675
 	MOVL    (DI)(SI*4), SI
 
-direct591:
+direct675:
 	MOVQ    stride+64(FP), DI
 	IMULQ   DI, SI
 	MOVQ    rows+56(FP), DI
@@ -13115,10 +13764,10 @@ direct591:
 	CMOVQGT R9, R8
 	MOVQ    ids+72(FP), R9
 	TESTQ   R9, R9
-	JZ      direct592
+	JZ      direct676
 	MOVL    (R9)(R8*4), R8
 
-direct592:
+direct676:
 	MOVQ    stride+64(FP), R9
 	IMULQ   R9, R8
 	MOVQ    rows+56(FP), R9
@@ -13132,10 +13781,10 @@ direct592:
 	CMOVQGT R11, R10
 	MOVQ    ids+72(FP), R11
 	TESTQ   R11, R11
-	JZ      direct593
+	JZ      direct677
 	MOVL    (R11)(R10*4), R10
 
-direct593:
+direct677:
 	MOVQ   stride+64(FP), R11
 	IMULQ  R11, R10
 	MOVQ   rows+56(FP), R11
@@ -13160,9 +13809,9 @@ direct593:
 	XORQ   R11, R11
 	ANDQ   $-64, R12
 	SHRQ   $0x01, R12
-	JZ     tail595
+	JZ     tail679
 
-loop594:
+loop678:
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VPMOVZXBD   (BX)(R11*1), Z18
 	VPMOVZXBD   (DI)(R11*1), Z19
@@ -13221,13 +13870,13 @@ loop594:
 	VFMADD231PS Z17, Z21, Z16
 	ADDQ        $0x20, R11
 	CMPQ        R11, R12
-	JL          loop594
+	JL          loop678
 
-tail595:
+tail679:
 	MOVQ        q_len+32(FP), R12
 	ANDQ        $0x3f, R12
 	CMPQ        R12, $0x20
-	JL          part598
+	JL          part682
 	VPMOVZXBD   (CX)(R11*1), Z17
 	VPMOVZXBD   (BX)(R11*1), Z18
 	VPMOVZXBD   (DI)(R11*1), Z19
@@ -13256,14 +13905,14 @@ tail595:
 	VFMADD231PS Z17, Z21, Z14
 	ADDQ        $0x10, R11
 
-part598:
+part682:
 	MOVQ        q_len+32(FP), R13
 	ANDQ        $0x1f, R13
 	LEAQ        1(R13), R12
 	SHRQ        $0x01, R12
 	SUBQ        R12, R13
 	TESTQ       R12, R12
-	JZ          summed597
+	JZ          summed681
 	PREFETCHT0  (DX)(R11*1)
 	PREFETCHT0  (SI)(R11*1)
 	PREFETCHT0  (R8)(R11*1)
@@ -13298,7 +13947,7 @@ part598:
 	VPERMPS     Z0, Z20, Z17
 	VFMADD231PS Z17, Z21, Z16
 
-summed597:
+summed681:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -13369,10 +14018,10 @@ rest:
 	CMOVQGT DX, CX
 	MOVQ    ids+72(FP), DX
 	TESTQ   DX, DX
-	JZ      direct599
+	JZ      direct683
 	MOVL    (DX)(CX*4), CX
 
-direct599:
+direct683:
 	MOVQ   stride+64(FP), DX
 	IMULQ  DX, CX
 	MOVQ   rows+56(FP), DX
@@ -13385,9 +14034,9 @@ direct599:
 	XORQ   DX, DX
 	ANDQ   $-64, BX
 	SHRQ   $0x01, BX
-	JZ     tail601
+	JZ     tail685
 
-loop600:
+loop684:
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VMOVUPS     (AX)(DX*8), Z6
 	VPERMPS     Z0, Z5, Z7
@@ -13406,13 +14055,13 @@ loop600:
 	VFMADD231PS Z5, Z6, Z4
 	ADDQ        $0x20, DX
 	CMPQ        DX, BX
-	JL          loop600
+	JL          loop684
 
-tail601:
+tail685:
 	MOVQ        q_len+32(FP), BX
 	ANDQ        $0x3f, BX
 	CMPQ        BX, $0x20
-	JL          part604
+	JL          part688
 	VPMOVZXBD   (CX)(DX*1), Z5
 	VMOVUPS     (AX)(DX*8), Z6
 	VPERMPS     Z0, Z5, Z7
@@ -13423,14 +14072,14 @@ tail601:
 	VFMADD231PS Z5, Z6, Z2
 	ADDQ        $0x10, DX
 
-part604:
+part688:
 	MOVQ        q_len+32(FP), SI
 	ANDQ        $0x1f, SI
 	LEAQ        1(SI), BX
 	SHRQ        $0x01, BX
 	SUBQ        BX, SI
 	TESTQ       BX, BX
-	JZ          summed603
+	JZ          summed687
 	VPMOVZXBD.Z (CX)(DX*1), K1, Z5
 	LEAQ        (AX)(DX*8), CX
 	VMOVUPS.Z   (CX), K1, Z6
@@ -13443,7 +14092,7 @@ part604:
 	VPERMPS     Z0, Z5, Z5
 	VFMADD231PS Z5, Z6, Z4
 
-summed603:
+summed687:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -13488,6 +14137,28 @@ TEXT ·squaredL2sUint4AVX512(SB), NOSPLIT, $8-80
 	MOVQ    dst_len+8(FP), DX
 	CMPQ    DX, $0x04
 	JL      rest
+	MOVQ    ids+72(FP), DX
+	MOVQ    dst_len+8(FP), BX
+	TESTQ   DX, DX
+	JZ      done691
+	CMPQ    BX, $0x20
+	JLE     few690
+	MOVQ    $0x00000020, BX
+
+few690:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again689:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again689
+
+done691:
 	MOVQ    (SP), DX
 	MOVQ    dst_len+8(FP), BX
 	DECQ    BX
@@ -13495,10 +14166,10 @@ TEXT ·squaredL2sUint4AVX512(SB), NOSPLIT, $8-80
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct605
+	JZ      direct692
 	MOVL    (BX)(DX*4), DX
 
-direct605:
+direct692:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -13512,10 +14183,10 @@ direct605:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct606
+	JZ      direct693
 	MOVL    (SI)(DX*4), DX
 
-direct606:
+direct693:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -13529,10 +14200,10 @@ direct606:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct607
+	JZ      direct694
 	MOVL    (SI)(DX*4), DX
 
-direct607:
+direct694:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -13546,10 +14217,10 @@ direct607:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct608
+	JZ      direct695
 	MOVL    (SI)(DX*4), DX
 
-direct608:
+direct695:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -13566,10 +14237,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct609
+	JZ      direct696
 	MOVL    (SI)(BX*4), BX
 
-direct609:
+direct696:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -13583,10 +14254,10 @@ direct609:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct610
+	JZ      direct697
 	MOVL    (R8)(DI*4), DI
 
-direct610:
+direct697:
 	MOVQ    stride+64(FP), R8
 	IMULQ   R8, DI
 	MOVQ    rows+56(FP), R8
@@ -13600,10 +14271,10 @@ direct610:
 	CMOVQGT R10, R9
 	MOVQ    ids+72(FP), R10
 	TESTQ   R10, R10
-	JZ      direct611
+	JZ      direct698
 	MOVL    (R10)(R9*4), R9
 
-direct611:
+direct698:
 	MOVQ    stride+64(FP), R10
 	IMULQ   R10, R9
 	MOVQ    rows+56(FP), R10
@@ -13617,10 +14288,10 @@ direct611:
 	CMOVQGT R12, R11
 	MOVQ    ids+72(FP), R12
 	TESTQ   R12, R12
-	JZ      direct612
+	JZ      direct699
 	MOVL    (R12)(R11*4), R11
 
-direct612:
+direct699:
 	MOVQ   stride+64(FP), R12
 	IMULQ  R12, R11
 	MOVQ   rows+56(FP), R12
@@ -13645,9 +14316,9 @@ direct612:
 	XORQ   R12, R12
 	ANDQ   $-64, R13
 	SHRQ   $0x01, R13
-	JZ     tail614
+	JZ     tail701
 
-loop613:
+loop700:
 	VPMOVZXBD    (DX)(R12*1), Z17
 	VPMOVZXBD    (SI)(R12*1), Z18
 	VPMOVZXBD    (R8)(R12*1), Z19
@@ -13726,13 +14397,13 @@ loop613:
 	VFMADD231PS  Z17, Z17, Z16
 	ADDQ         $0x20, R12
 	CMPQ         R12, R13
-	JL           loop613
+	JL           loop700
 
-tail614:
+tail701:
 	MOVQ         q_len+32(FP), R13
 	ANDQ         $0x3f, R13
 	CMPQ         R13, $0x20
-	JL           part617
+	JL           part704
 	VPMOVZXBD    (DX)(R12*1), Z17
 	VPMOVZXBD    (SI)(R12*1), Z18
 	VPMOVZXBD    (R8)(R12*1), Z19
@@ -13771,14 +14442,14 @@ tail614:
 	VFMADD231PS  Z17, Z17, Z14
 	ADDQ         $0x10, R12
 
-part617:
+part704:
 	MOVQ         q_len+32(FP), R14
 	ANDQ         $0x1f, R14
 	LEAQ         1(R14), R13
 	SHRQ         $0x01, R13
 	SUBQ         R13, R14
 	TESTQ        R13, R13
-	JZ           summed616
+	JZ           summed703
 	PREFETCHT0   (BX)(R12*1)
 	PREFETCHT0   (DI)(R12*1)
 	PREFETCHT0   (R9)(R12*1)
@@ -13826,7 +14497,7 @@ part617:
 	VFNMADD213PS Z21, Z22, Z17
 	VFMADD231PS  Z17, Z17, Z16
 
-summed616:
+summed703:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -13897,10 +14568,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct618
+	JZ      direct705
 	MOVL    (BX)(DX*4), DX
 
-direct618:
+direct705:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -13913,9 +14584,9 @@ direct618:
 	XORQ   BX, BX
 	ANDQ   $-64, SI
 	SHRQ   $0x01, SI
-	JZ     tail620
+	JZ     tail707
 
-loop619:
+loop706:
 	VPMOVZXBD    (DX)(BX*1), Z5
 	VMOVUPS      (AX)(BX*8), Z6
 	VMOVUPS      (CX)(BX*8), Z7
@@ -13942,13 +14613,13 @@ loop619:
 	VFMADD231PS  Z5, Z5, Z4
 	ADDQ         $0x20, BX
 	CMPQ         BX, SI
-	JL           loop619
+	JL           loop706
 
-tail620:
+tail707:
 	MOVQ         q_len+32(FP), SI
 	ANDQ         $0x3f, SI
 	CMPQ         SI, $0x20
-	JL           part623
+	JL           part710
 	VPMOVZXBD    (DX)(BX*1), Z5
 	VMOVUPS      (AX)(BX*8), Z6
 	VMOVUPS      (CX)(BX*8), Z7
@@ -13963,14 +14634,14 @@ tail620:
 	VFMADD231PS  Z5, Z5, Z2
 	ADDQ         $0x10, BX
 
-part623:
+part710:
 	MOVQ         q_len+32(FP), DI
 	ANDQ         $0x1f, DI
 	LEAQ         1(DI), SI
 	SHRQ         $0x01, SI
 	SUBQ         SI, DI
 	TESTQ        SI, SI
-	JZ           summed622
+	JZ           summed709
 	VPMOVZXBD.Z  (DX)(BX*1), K1, Z5
 	LEAQ         (AX)(BX*8), DX
 	VMOVUPS.Z    (DX), K1, Z6
@@ -13990,7 +14661,7 @@ part623:
 	VFNMADD213PS Z6, Z7, Z5
 	VFMADD231PS  Z5, Z5, Z4
 
-summed622:
+summed709:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -14036,17 +14707,39 @@ TEXT ·l1sUint4AVX512(SB), NOSPLIT, $8-80
 	MOVQ         dst_len+8(FP), DX
 	CMPQ         DX, $0x04
 	JL           rest
-	MOVQ         (SP), DX
+	MOVQ         ids+72(FP), DX
 	MOVQ         dst_len+8(FP), BX
-	DECQ         BX
-	CMPQ         DX, BX
-	CMOVQGT      BX, DX
-	MOVQ         ids+72(FP), BX
-	TESTQ        BX, BX
-	JZ           direct624
-	MOVL         (BX)(DX*4), DX
+	TESTQ        DX, DX
+	JZ           done713
+	CMPQ         BX, $0x20
+	JLE          few712
+	MOVQ         $0x00000020, BX
 
-direct624:
+few712:
+	MOVQ rows+56(FP), SI
+	MOVQ stride+64(FP), DI
+	XORQ R8, R8
+
+again711:
+	MOVL       (DX)(R8*4), R9
+	IMULQ      DI, R9
+	PREFETCHT0 (SI)(R9*1)
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         again711
+
+done713:
+	MOVQ    (SP), DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+72(FP), BX
+	TESTQ   BX, BX
+	JZ      direct714
+	MOVL    (BX)(DX*4), DX
+
+direct714:
 	MOVQ    stride+64(FP), BX
 	IMULQ   BX, DX
 	MOVQ    rows+56(FP), BX
@@ -14060,10 +14753,10 @@ direct624:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct625
+	JZ      direct715
 	MOVL    (SI)(DX*4), DX
 
-direct625:
+direct715:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -14077,10 +14770,10 @@ direct625:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct626
+	JZ      direct716
 	MOVL    (SI)(DX*4), DX
 
-direct626:
+direct716:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, DX
 	MOVQ    rows+56(FP), SI
@@ -14094,10 +14787,10 @@ direct626:
 	CMOVQGT SI, DX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct627
+	JZ      direct717
 	MOVL    (SI)(DX*4), DX
 
-direct627:
+direct717:
 	MOVQ  stride+64(FP), SI
 	IMULQ SI, DX
 	MOVQ  rows+56(FP), SI
@@ -14114,10 +14807,10 @@ group:
 	CMOVQGT SI, BX
 	MOVQ    ids+72(FP), SI
 	TESTQ   SI, SI
-	JZ      direct628
+	JZ      direct718
 	MOVL    (SI)(BX*4), BX
 
-direct628:
+direct718:
 	MOVQ    stride+64(FP), SI
 	IMULQ   SI, BX
 	MOVQ    rows+56(FP), SI
@@ -14131,10 +14824,10 @@ direct628:
 	CMOVQGT R8, DI
 	MOVQ    ids+72(FP), R8
 	TESTQ   R8, R8
-	JZ      direct629
+	JZ      direct719
 	MOVL    (R8)(DI*4), DI
 
-direct629:
+direct719:
 	MOVQ    stride+64(FP), R8
 	IMULQ   R8, DI
 	MOVQ    rows+56(FP), R8
@@ -14148,10 +14841,10 @@ direct629:
 	CMOVQGT R10, R9
 	MOVQ    ids+72(FP), R10
 	TESTQ   R10, R10
-	JZ      direct630
+	JZ      direct720
 	MOVL    (R10)(R9*4), R9
 
-direct630:
+direct720:
 	MOVQ    stride+64(FP), R10
 	IMULQ   R10, R9
 	MOVQ    rows+56(FP), R10
@@ -14165,10 +14858,10 @@ direct630:
 	CMOVQGT R12, R11
 	MOVQ    ids+72(FP), R12
 	TESTQ   R12, R12
-	JZ      direct631
+	JZ      direct721
 	MOVL    (R12)(R11*4), R11
 
-direct631:
+direct721:
 	MOVQ   stride+64(FP), R12
 	IMULQ  R12, R11
 	MOVQ   rows+56(FP), R12
@@ -14193,9 +14886,9 @@ direct631:
 	XORQ   R12, R12
 	ANDQ   $-64, R13
 	SHRQ   $0x01, R13
-	JZ     tail633
+	JZ     tail723
 
-loop632:
+loop722:
 	VPMOVZXBD    (DX)(R12*1), Z18
 	VPMOVZXBD    (SI)(R12*1), Z19
 	VPMOVZXBD    (R8)(R12*1), Z20
@@ -14290,13 +14983,13 @@ loop632:
 	VADDPS       Z18, Z17, Z17
 	ADDQ         $0x20, R12
 	CMPQ         R12, R13
-	JL           loop632
+	JL           loop722
 
-tail633:
+tail723:
 	MOVQ         q_len+32(FP), R13
 	ANDQ         $0x3f, R13
 	CMPQ         R13, $0x20
-	JL           part636
+	JL           part726
 	VPMOVZXBD    (DX)(R12*1), Z18
 	VPMOVZXBD    (SI)(R12*1), Z19
 	VPMOVZXBD    (R8)(R12*1), Z20
@@ -14343,14 +15036,14 @@ tail633:
 	VADDPS       Z18, Z15, Z15
 	ADDQ         $0x10, R12
 
-part636:
+part726:
 	MOVQ         q_len+32(FP), R14
 	ANDQ         $0x1f, R14
 	LEAQ         1(R14), R13
 	SHRQ         $0x01, R13
 	SUBQ         R13, R14
 	TESTQ        R13, R13
-	JZ           summed635
+	JZ           summed725
 	PREFETCHT0   (BX)(R12*1)
 	PREFETCHT0   (DI)(R12*1)
 	PREFETCHT0   (R9)(R12*1)
@@ -14406,7 +15099,7 @@ part636:
 	VANDPS       Z0, Z18, Z18
 	VADDPS       Z18, Z17, Z17
 
-summed635:
+summed725:
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z5, Z4, Z4
 	VADDPS        Z4, Z2, Z2
@@ -14477,10 +15170,10 @@ rest:
 	CMOVQGT BX, DX
 	MOVQ    ids+72(FP), BX
 	TESTQ   BX, BX
-	JZ      direct637
+	JZ      direct727
 	MOVL    (BX)(DX*4), DX
 
-direct637:
+direct727:
 	MOVQ   stride+64(FP), BX
 	IMULQ  BX, DX
 	MOVQ   rows+56(FP), BX
@@ -14493,9 +15186,9 @@ direct637:
 	XORQ   BX, BX
 	ANDQ   $-64, SI
 	SHRQ   $0x01, SI
-	JZ     tail639
+	JZ     tail729
 
-loop638:
+loop728:
 	VPMOVZXBD    (DX)(BX*1), Z6
 	VMOVUPS      (AX)(BX*8), Z7
 	VMOVUPS      (CX)(BX*8), Z8
@@ -14526,13 +15219,13 @@ loop638:
 	VADDPS       Z6, Z5, Z5
 	ADDQ         $0x20, BX
 	CMPQ         BX, SI
-	JL           loop638
+	JL           loop728
 
-tail639:
+tail729:
 	MOVQ         q_len+32(FP), SI
 	ANDQ         $0x3f, SI
 	CMPQ         SI, $0x20
-	JL           part642
+	JL           part732
 	VPMOVZXBD    (DX)(BX*1), Z6
 	VMOVUPS      (AX)(BX*8), Z7
 	VMOVUPS      (CX)(BX*8), Z8
@@ -14549,14 +15242,14 @@ tail639:
 	VADDPS       Z6, Z3, Z3
 	ADDQ         $0x10, BX
 
-part642:
+part732:
 	MOVQ         q_len+32(FP), DI
 	ANDQ         $0x1f, DI
 	LEAQ         1(DI), SI
 	SHRQ         $0x01, SI
 	SUBQ         SI, DI
 	TESTQ        SI, SI
-	JZ           summed641
+	JZ           summed731
 	VPMOVZXBD.Z  (DX)(BX*1), K1, Z6
 	LEAQ         (AX)(BX*8), DX
 	VMOVUPS.Z    (DX), K1, Z7
@@ -14578,7 +15271,7 @@ part642:
 	VANDPS       Z0, Z6, Z6
 	VADDPS       Z6, Z5, Z5
 
-summed641:
+summed731:
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z5, Z4, Z4
 	VADDPS        Z4, Z2, Z2
@@ -14599,4 +15292,3765 @@ summed641:
 
 done:
 	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst []float32, a []float32, s float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS s+48(FP), Y0
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	ANDQ         $-32, SI
+	JZ           tail734
+
+loop733:
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	VMULPS  32(CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, 32(AX)(BX*4)
+	VMULPS  64(CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, 64(AX)(BX*4)
+	VMULPS  96(CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, 96(AX)(BX*4)
+	ADDQ    $0x20, BX
+	CMPQ    BX, SI
+	JL      loop733
+
+tail734:
+	LEAQ    8(BX), SI
+	CMPQ    SI, DX
+	JG      last735
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	MOVQ    SI, BX
+	LEAQ    8(BX), SI
+	CMPQ    SI, DX
+	JG      last735
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	MOVQ    SI, BX
+	LEAQ    8(BX), SI
+	CMPQ    SI, DX
+	JG      last735
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	MOVQ    SI, BX
+
+last735:
+	SUBQ       BX, DX
+	JZ         done736
+	MOVQ       DX, SI
+	NEGQ       SI
+	LEAQ       laneMask<>+64(SB), DX
+	VMOVUPS    (DX)(SI*4), Y1
+	VMASKMOVPS (CX)(BX*4), Y1, Y2
+	VMULPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, (AX)(BX*4)
+
+done736:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst []float32, a []float32, s float32)
+// Requires: AVX, FMA3
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS s+48(FP), Y0
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	ANDQ         $-32, SI
+	JZ           tail738
+
+loop737:
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	VMOVUPS     32(AX)(BX*4), Y1
+	VFMADD231PS 32(CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, 32(AX)(BX*4)
+	VMOVUPS     64(AX)(BX*4), Y1
+	VFMADD231PS 64(CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, 64(AX)(BX*4)
+	VMOVUPS     96(AX)(BX*4), Y1
+	VFMADD231PS 96(CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, 96(AX)(BX*4)
+	ADDQ        $0x20, BX
+	CMPQ        BX, SI
+	JL          loop737
+
+tail738:
+	LEAQ        8(BX), SI
+	CMPQ        SI, DX
+	JG          last739
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	MOVQ        SI, BX
+	LEAQ        8(BX), SI
+	CMPQ        SI, DX
+	JG          last739
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	MOVQ        SI, BX
+	LEAQ        8(BX), SI
+	CMPQ        SI, DX
+	JG          last739
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	MOVQ        SI, BX
+
+last739:
+	SUBQ        BX, DX
+	JZ          done740
+	MOVQ        DX, SI
+	NEGQ        SI
+	LEAQ        laneMask<>+64(SB), DX
+	VMOVUPS     (DX)(SI*4), Y1
+	VMASKMOVPS  (CX)(BX*4), Y1, Y2
+	VMASKMOVPS  (AX)(BX*4), Y1, Y3
+	VFMADD231PS Y2, Y0, Y3
+	VMASKMOVPS  Y3, Y1, (AX)(BX*4)
+
+done740:
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(dst []float32, a []float32, s float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS s+48(FP), Z0
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	ANDQ         $-64, SI
+	JZ           tail742
+
+loop741:
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	VMULPS  64(CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, 64(AX)(BX*4)
+	VMULPS  128(CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, 128(AX)(BX*4)
+	VMULPS  192(CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, 192(AX)(BX*4)
+	ADDQ    $0x40, BX
+	CMPQ    BX, SI
+	JL      loop741
+
+tail742:
+	LEAQ    16(BX), SI
+	CMPQ    SI, DX
+	JG      last743
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	MOVQ    SI, BX
+	LEAQ    16(BX), SI
+	CMPQ    SI, DX
+	JG      last743
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	MOVQ    SI, BX
+	LEAQ    16(BX), SI
+	CMPQ    SI, DX
+	JG      last743
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	MOVQ    SI, BX
+
+last743:
+	SUBQ      BX, DX
+	JZ        done744
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z1
+	VMULPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*4)
+
+done744:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX512(dst []float32, a []float32, s float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS s+48(FP), Z0
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	ANDQ         $-64, SI
+	JZ           tail746
+
+loop745:
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	VMOVUPS     64(AX)(BX*4), Z1
+	VFMADD231PS 64(CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, 64(AX)(BX*4)
+	VMOVUPS     128(AX)(BX*4), Z1
+	VFMADD231PS 128(CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, 128(AX)(BX*4)
+	VMOVUPS     192(AX)(BX*4), Z1
+	VFMADD231PS 192(CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, 192(AX)(BX*4)
+	ADDQ        $0x40, BX
+	CMPQ        BX, SI
+	JL          loop745
+
+tail746:
+	LEAQ        16(BX), SI
+	CMPQ        SI, DX
+	JG          last747
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	MOVQ        SI, BX
+	LEAQ        16(BX), SI
+	CMPQ        SI, DX
+	JG          last747
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	MOVQ        SI, BX
+	LEAQ        16(BX), SI
+	CMPQ        SI, DX
+	JG          last747
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	MOVQ        SI, BX
+
+last747:
+	SUBQ        BX, DX
+	JZ          done748
+	MOVQ        $-1, SI
+	BZHIQ       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*4), K1, Z1
+	VMOVUPS.Z   (AX)(BX*4), K1, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (AX)(BX*4)
+
+done748:
+	VZEROUPPER
+	RET
+
+// func dotInt8AVX2(a []int8, b []int8) int32
+// Requires: AVX, AVX2
+TEXT ·dotInt8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail750
+
+loop749:
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VPMOVSXBW 16(AX)(DX*1), Y4
+	VPMOVSXBW 16(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VPMOVSXBW 32(AX)(DX*1), Y4
+	VPMOVSXBW 32(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPMOVSXBW 48(AX)(DX*1), Y4
+	VPMOVSXBW 48(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	ADDQ      $+64, DX
+	CMPQ      DX, BX
+	JL        loop749
+
+tail750:
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last751
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last751
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last751
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	MOVQ      BX, DX
+
+last751:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed752
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short753
+	VMOVDQU -16(AX)(DX*1), X4
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X4, X4
+	JMP     done755
+
+short753:
+	VPXOR X4, X4, X4
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again754:
+	VPSLLDQ $0x01, X4, X4
+	VPINSRB $0x00, (AX), X4, X4
+	DECQ    AX
+	DECQ    DX
+	JNZ     again754
+
+done755:
+	VPMOVSXBW X4, Y4
+	MOVQ      a_len+8(FP), AX
+	CMPQ      AX, $0x10
+	JL        short756
+	VMOVDQU   -16(CX)(AX*1), X5
+	LEAQ      slide<>+16(SB), AX
+	SUBQ      BX, AX
+	VPSHUFB   (AX), X5, X5
+	JMP       done758
+
+short756:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again757:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    CX
+	JNZ     again757
+
+done758:
+	VPMOVSXBW X5, Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+
+summed752:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func dotInt8AVX512(a []int8, b []int8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, BMI2
+TEXT ·dotInt8AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Z0
+	VPBROADCASTD oneBytes<>+0(SB), Z1
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x3f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVQ        BX, K1
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-256, BX
+	JZ           tail760
+
+loop759:
+	VMOVDQU8 (AX)(DX*1), Z9
+	VMOVDQU8 (CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z1
+	VPDPBUSD Z10, Z0, Z2
+	VMOVDQU8 64(AX)(DX*1), Z9
+	VMOVDQU8 64(CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z3
+	VPDPBUSD Z10, Z0, Z4
+	VMOVDQU8 128(AX)(DX*1), Z9
+	VMOVDQU8 128(CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z5
+	VPDPBUSD Z10, Z0, Z6
+	VMOVDQU8 192(AX)(DX*1), Z9
+	VMOVDQU8 192(CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z7
+	VPDPBUSD Z10, Z0, Z8
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop759
+
+tail760:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last761
+	VMOVDQU8 (AX)(DX*1), Z9
+	VMOVDQU8 (CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z1
+	VPDPBUSD Z10, Z0, Z2
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last761
+	VMOVDQU8 (AX)(DX*1), Z9
+	VMOVDQU8 (CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z3
+	VPDPBUSD Z10, Z0, Z4
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last761
+	VMOVDQU8 (AX)(DX*1), Z9
+	VMOVDQU8 (CX)(DX*1), Z10
+	VPXORD   Z0, Z9, Z9
+	VPDPBUSD Z10, Z9, Z5
+	VPDPBUSD Z10, Z0, Z6
+	MOVQ     BX, DX
+
+last761:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed762
+	VMOVDQU8.Z (AX)(DX*1), K1, Z9
+	VMOVDQU8.Z (CX)(DX*1), K1, Z10
+	VPXORD     Z0, Z9, Z9
+	VPDPBUSD   Z10, Z9, Z7
+	VPDPBUSD   Z10, Z0, Z8
+
+summed762:
+	VPADDD        Z3, Z1, Z1
+	VPADDD        Z4, Z2, Z2
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z1, Z1
+	VPADDD        Z8, Z2, Z2
+	VPSUBD        Z2, Z1, Z1
+	VEXTRACTI64X4 $0x01, Z1, Y0
+	VPADDD        Y0, Y1, Y1
+	VEXTRACTI128  $0x01, Y1, X0
+	VPADDD        X0, X1, X1
+	VPSHUFD       $0x4e, X1, X0
+	VPADDD        X0, X1, X1
+	VPSHUFD       $0xb1, X1, X0
+	VPADDD        X0, X1, X1
+	VMOVD         X1, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func squaredL2Int8AVX2(a []int8, b []int8) int32
+// Requires: AVX, AVX2
+TEXT ·squaredL2Int8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail764
+
+loop763:
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VPMOVSXBW 16(AX)(DX*1), Y4
+	VPMOVSXBW 16(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VPMOVSXBW 32(AX)(DX*1), Y4
+	VPMOVSXBW 32(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPMOVSXBW 48(AX)(DX*1), Y4
+	VPMOVSXBW 48(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	ADDQ      $+64, DX
+	CMPQ      DX, BX
+	JL        loop763
+
+tail764:
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last765
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last765
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last765
+	VPMOVSXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	MOVQ      BX, DX
+
+last765:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed766
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short767
+	VMOVDQU -16(AX)(DX*1), X4
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X4, X4
+	JMP     done769
+
+short767:
+	VPXOR X4, X4, X4
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again768:
+	VPSLLDQ $0x01, X4, X4
+	VPINSRB $0x00, (AX), X4, X4
+	DECQ    AX
+	DECQ    DX
+	JNZ     again768
+
+done769:
+	VPMOVSXBW X4, Y4
+	MOVQ      a_len+8(FP), AX
+	CMPQ      AX, $0x10
+	JL        short770
+	VMOVDQU   -16(CX)(AX*1), X5
+	LEAQ      slide<>+16(SB), AX
+	SUBQ      BX, AX
+	VPSHUFB   (AX), X5, X5
+	JMP       done772
+
+short770:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again771:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    CX
+	JNZ     again771
+
+done772:
+	VPMOVSXBW X5, Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+
+summed766:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func squaredL2Int8AVX512(a []int8, b []int8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, BMI2
+TEXT ·squaredL2Int8AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Z0
+	VPBROADCASTD oneBytes<>+0(SB), Z1
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x3f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVQ        BX, K1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-256, BX
+	JZ           tail774
+
+loop773:
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	VMOVDQU8 64(AX)(DX*1), Z10
+	VMOVDQU8 64(CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	VMOVDQU8 128(AX)(DX*1), Z10
+	VMOVDQU8 128(CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	VMOVDQU8 192(AX)(DX*1), Z10
+	VMOVDQU8 192(CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z8
+	VPDPBUSD Z1, Z10, Z9
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop773
+
+tail774:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last775
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last775
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last775
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXSB  Z10, Z11, Z12
+	VPMINSB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	MOVQ     BX, DX
+
+last775:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed776
+	VMOVDQU8.Z (AX)(DX*1), K1, Z10
+	VMOVDQU8.Z (CX)(DX*1), K1, Z11
+	VPMAXSB    Z10, Z11, Z12
+	VPMINSB    Z10, Z11, Z10
+	VPSUBB     Z10, Z12, Z10
+	VPXORD     Z0, Z10, Z11
+	VPDPBUSD   Z11, Z10, Z8
+	VPDPBUSD   Z1, Z10, Z9
+
+summed776:
+	VPADDD        Z4, Z2, Z2
+	VPADDD        Z5, Z3, Z3
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VPADDD        Z8, Z2, Z2
+	VPADDD        Z9, Z3, Z3
+	VPSLLD        $0x07, Z3, Z3
+	VPADDD        Z3, Z2, Z2
+	VEXTRACTI64X4 $0x01, Z2, Y0
+	VPADDD        Y0, Y2, Y2
+	VEXTRACTI128  $0x01, Y2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0x4e, X2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0xb1, X2, X0
+	VPADDD        X0, X2, X2
+	VMOVD         X2, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func dotUint8AVX2(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2
+TEXT ·dotUint8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail778
+
+loop777:
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VPMOVZXBW 16(AX)(DX*1), Y4
+	VPMOVZXBW 16(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VPMOVZXBW 32(AX)(DX*1), Y4
+	VPMOVZXBW 32(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPMOVZXBW 48(AX)(DX*1), Y4
+	VPMOVZXBW 48(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	ADDQ      $+64, DX
+	CMPQ      DX, BX
+	JL        loop777
+
+tail778:
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last779
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last779
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last779
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	MOVQ      BX, DX
+
+last779:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed780
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short781
+	VMOVDQU -16(AX)(DX*1), X4
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X4, X4
+	JMP     done783
+
+short781:
+	VPXOR X4, X4, X4
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again782:
+	VPSLLDQ $0x01, X4, X4
+	VPINSRB $0x00, (AX), X4, X4
+	DECQ    AX
+	DECQ    DX
+	JNZ     again782
+
+done783:
+	VPMOVZXBW X4, Y4
+	MOVQ      a_len+8(FP), AX
+	CMPQ      AX, $0x10
+	JL        short784
+	VMOVDQU   -16(CX)(AX*1), X5
+	LEAQ      slide<>+16(SB), AX
+	SUBQ      BX, AX
+	VPSHUFB   (AX), X5, X5
+	JMP       done786
+
+short784:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again785:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    CX
+	JNZ     again785
+
+done786:
+	VPMOVZXBW X5, Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+
+summed780:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func dotUint8AVX512(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, BMI2
+TEXT ·dotUint8AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Z0
+	VPBROADCASTD oneBytes<>+0(SB), Z1
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x3f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVQ        BX, K1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-256, BX
+	JZ           tail788
+
+loop787:
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	VMOVDQU8 64(AX)(DX*1), Z10
+	VMOVDQU8 64(CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	VMOVDQU8 128(AX)(DX*1), Z10
+	VMOVDQU8 128(CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	VMOVDQU8 192(AX)(DX*1), Z10
+	VMOVDQU8 192(CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z8
+	VPDPBUSD Z1, Z10, Z9
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop787
+
+tail788:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last789
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last789
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last789
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPXORD   Z0, Z11, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	MOVQ     BX, DX
+
+last789:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed790
+	VMOVDQU8.Z (AX)(DX*1), K1, Z10
+	VMOVDQU8.Z (CX)(DX*1), K1, Z11
+	VPXORD     Z0, Z11, Z11
+	VPDPBUSD   Z11, Z10, Z8
+	VPDPBUSD   Z1, Z10, Z9
+
+summed790:
+	VPADDD        Z4, Z2, Z2
+	VPADDD        Z5, Z3, Z3
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VPADDD        Z8, Z2, Z2
+	VPADDD        Z9, Z3, Z3
+	VPSLLD        $0x07, Z3, Z3
+	VPADDD        Z3, Z2, Z2
+	VEXTRACTI64X4 $0x01, Z2, Y0
+	VPADDD        Y0, Y2, Y2
+	VEXTRACTI128  $0x01, Y2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0x4e, X2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0xb1, X2, X0
+	VPADDD        X0, X2, X2
+	VMOVD         X2, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func squaredL2Uint8AVX2(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2
+TEXT ·squaredL2Uint8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail792
+
+loop791:
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VPMOVZXBW 16(AX)(DX*1), Y4
+	VPMOVZXBW 16(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VPMOVZXBW 32(AX)(DX*1), Y4
+	VPMOVZXBW 32(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPMOVZXBW 48(AX)(DX*1), Y4
+	VPMOVZXBW 48(CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	ADDQ      $+64, DX
+	CMPQ      DX, BX
+	JL        loop791
+
+tail792:
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last793
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last793
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last793
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVZXBW (CX)(DX*1), Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	MOVQ      BX, DX
+
+last793:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed794
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short795
+	VMOVDQU -16(AX)(DX*1), X4
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X4, X4
+	JMP     done797
+
+short795:
+	VPXOR X4, X4, X4
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again796:
+	VPSLLDQ $0x01, X4, X4
+	VPINSRB $0x00, (AX), X4, X4
+	DECQ    AX
+	DECQ    DX
+	JNZ     again796
+
+done797:
+	VPMOVZXBW X4, Y4
+	MOVQ      a_len+8(FP), AX
+	CMPQ      AX, $0x10
+	JL        short798
+	VMOVDQU   -16(CX)(AX*1), X5
+	LEAQ      slide<>+16(SB), AX
+	SUBQ      BX, AX
+	VPSHUFB   (AX), X5, X5
+	JMP       done800
+
+short798:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again799:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    CX
+	JNZ     again799
+
+done800:
+	VPMOVZXBW X5, Y5
+	VPSUBW    Y5, Y4, Y4
+	VPMADDWD  Y4, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+
+summed794:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func squaredL2Uint8AVX512(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, BMI2
+TEXT ·squaredL2Uint8AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Z0
+	VPBROADCASTD oneBytes<>+0(SB), Z1
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x3f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVQ        BX, K1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-256, BX
+	JZ           tail802
+
+loop801:
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	VMOVDQU8 64(AX)(DX*1), Z10
+	VMOVDQU8 64(CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	VMOVDQU8 128(AX)(DX*1), Z10
+	VMOVDQU8 128(CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	VMOVDQU8 192(AX)(DX*1), Z10
+	VMOVDQU8 192(CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z8
+	VPDPBUSD Z1, Z10, Z9
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop801
+
+tail802:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last803
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z2
+	VPDPBUSD Z1, Z10, Z3
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last803
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z4
+	VPDPBUSD Z1, Z10, Z5
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last803
+	VMOVDQU8 (AX)(DX*1), Z10
+	VMOVDQU8 (CX)(DX*1), Z11
+	VPMAXUB  Z10, Z11, Z12
+	VPMINUB  Z10, Z11, Z10
+	VPSUBB   Z10, Z12, Z10
+	VPXORD   Z0, Z10, Z11
+	VPDPBUSD Z11, Z10, Z6
+	VPDPBUSD Z1, Z10, Z7
+	MOVQ     BX, DX
+
+last803:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed804
+	VMOVDQU8.Z (AX)(DX*1), K1, Z10
+	VMOVDQU8.Z (CX)(DX*1), K1, Z11
+	VPMAXUB    Z10, Z11, Z12
+	VPMINUB    Z10, Z11, Z10
+	VPSUBB     Z10, Z12, Z10
+	VPXORD     Z0, Z10, Z11
+	VPDPBUSD   Z11, Z10, Z8
+	VPDPBUSD   Z1, Z10, Z9
+
+summed804:
+	VPADDD        Z4, Z2, Z2
+	VPADDD        Z5, Z3, Z3
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VPADDD        Z8, Z2, Z2
+	VPADDD        Z9, Z3, Z3
+	VPSLLD        $0x07, Z3, Z3
+	VPADDD        Z3, Z2, Z2
+	VEXTRACTI64X4 $0x01, Z2, Y0
+	VPADDD        Y0, Y2, Y2
+	VEXTRACTI128  $0x01, Y2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0x4e, X2, X0
+	VPADDD        X0, X2, X2
+	VPSHUFD       $0xb1, X2, X0
+	VPADDD        X0, X2, X2
+	VMOVD         X2, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func dotUint8Int8AVX2(a []uint8, b []int8) int32
+// Requires: AVX, AVX2
+TEXT ·dotUint8Int8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-64, BX
+	JZ     tail806
+
+loop805:
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VPMOVZXBW 16(AX)(DX*1), Y4
+	VPMOVSXBW 16(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VPMOVZXBW 32(AX)(DX*1), Y4
+	VPMOVSXBW 32(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPMOVZXBW 48(AX)(DX*1), Y4
+	VPMOVSXBW 48(CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	ADDQ      $+64, DX
+	CMPQ      DX, BX
+	JL        loop805
+
+tail806:
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last807
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last807
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	MOVQ      BX, DX
+	LEAQ      16(DX), BX
+	MOVQ      a_len+8(FP), SI
+	CMPQ      BX, SI
+	JG        last807
+	VPMOVZXBW (AX)(DX*1), Y4
+	VPMOVSXBW (CX)(DX*1), Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	MOVQ      BX, DX
+
+last807:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed808
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short809
+	VMOVDQU -16(AX)(DX*1), X4
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X4, X4
+	JMP     done811
+
+short809:
+	VPXOR X4, X4, X4
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again810:
+	VPSLLDQ $0x01, X4, X4
+	VPINSRB $0x00, (AX), X4, X4
+	DECQ    AX
+	DECQ    DX
+	JNZ     again810
+
+done811:
+	VPMOVZXBW X4, Y4
+	MOVQ      a_len+8(FP), AX
+	CMPQ      AX, $0x10
+	JL        short812
+	VMOVDQU   -16(CX)(AX*1), X5
+	LEAQ      slide<>+16(SB), AX
+	SUBQ      BX, AX
+	VPSHUFB   (AX), X5, X5
+	JMP       done814
+
+short812:
+	VPXOR X5, X5, X5
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again813:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    CX
+	JNZ     again813
+
+done814:
+	VPMOVSXBW X5, Y5
+	VPMADDWD  Y5, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+
+summed808:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func dotUint8Int8AVX512(a []uint8, b []int8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, BMI2
+TEXT ·dotUint8Int8AVX512(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	MOVQ   a_len+8(FP), DX
+	ANDQ   $0x3f, DX
+	MOVQ   $-1, BX
+	BZHIQ  DX, BX, BX
+	KMOVQ  BX, K1
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-256, BX
+	JZ     tail816
+
+loop815:
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z0
+	VMOVDQU8 64(AX)(DX*1), Z4
+	VMOVDQU8 64(CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z1
+	VMOVDQU8 128(AX)(DX*1), Z4
+	VMOVDQU8 128(CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z2
+	VMOVDQU8 192(AX)(DX*1), Z4
+	VMOVDQU8 192(CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z3
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop815
+
+tail816:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last817
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z0
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last817
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z1
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last817
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPDPBUSD Z5, Z4, Z2
+	MOVQ     BX, DX
+
+last817:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed818
+	VMOVDQU8.Z (AX)(DX*1), K1, Z4
+	VMOVDQU8.Z (CX)(DX*1), K1, Z5
+	VPDPBUSD   Z5, Z4, Z3
+
+summed818:
+	VPADDD        Z1, Z0, Z0
+	VPADDD        Z2, Z0, Z0
+	VPADDD        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0x4e, X0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0xb1, X0, X1
+	VPADDD        X1, X0, X0
+	VMOVD         X0, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func l1Int8AVX2(a []int8, b []int8) int32
+// Requires: AVX, AVX2
+TEXT ·l1Int8AVX2(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-128, BX
+	JZ           tail820
+
+loop819:
+	VMOVDQU (AX)(DX*1), Y5
+	VMOVDQU (CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y1, Y1
+	VMOVDQU 32(AX)(DX*1), Y5
+	VMOVDQU 32(CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y2, Y2
+	VMOVDQU 64(AX)(DX*1), Y5
+	VMOVDQU 64(CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y3, Y3
+	VMOVDQU 96(AX)(DX*1), Y5
+	VMOVDQU 96(CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y4, Y4
+	ADDQ    $+128, DX
+	CMPQ    DX, BX
+	JL      loop819
+
+tail820:
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last821
+	VMOVDQU (AX)(DX*1), Y5
+	VMOVDQU (CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y1, Y1
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last821
+	VMOVDQU (AX)(DX*1), Y5
+	VMOVDQU (CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y2, Y2
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last821
+	VMOVDQU (AX)(DX*1), Y5
+	VMOVDQU (CX)(DX*1), Y6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y3, Y3
+	MOVQ    BX, DX
+
+last821:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed822
+	CMPQ    BX, $0x10
+	JL      few823
+	VMOVDQU (AX)(DX*1), X6
+	VPXOR   Y5, Y5, Y5
+	VMOVDQA X6, X5
+	VMOVDQU (CX)(DX*1), X7
+	VPXOR   Y6, Y6, Y6
+	VMOVDQA X7, X6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y4, Y4
+	SUBQ    $0x10, BX
+	JZ      summed822
+
+few823:
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short824
+	VMOVDQU -16(AX)(DX*1), X6
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X6, X6
+	JMP     done826
+
+short824:
+	VPXOR X6, X6, X6
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again825:
+	VPSLLDQ $0x01, X6, X6
+	VPINSRB $0x00, (AX), X6, X6
+	DECQ    AX
+	DECQ    DX
+	JNZ     again825
+
+done826:
+	VPXOR   Y5, Y5, Y5
+	VMOVDQA X6, X5
+	MOVQ    a_len+8(FP), AX
+	CMPQ    AX, $0x10
+	JL      short827
+	VMOVDQU -16(CX)(AX*1), X7
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X7, X7
+	JMP     done829
+
+short827:
+	VPXOR X7, X7, X7
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again828:
+	VPSLLDQ $0x01, X7, X7
+	VPINSRB $0x00, (AX), X7, X7
+	DECQ    AX
+	DECQ    CX
+	JNZ     again828
+
+done829:
+	VPXOR   Y6, Y6, Y6
+	VMOVDQA X7, X6
+	VPXOR   Y0, Y5, Y5
+	VPXOR   Y0, Y6, Y6
+	VPSADBW Y6, Y5, Y5
+	VPADDD  Y5, Y4, Y4
+
+summed822:
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y3, Y1, Y1
+	VPADDD       Y4, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPADDD       X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VPADDD       X0, X1, X1
+	VMOVD        X1, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func l1Uint8AVX2(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2
+TEXT ·l1Uint8AVX2(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-128, BX
+	JZ     tail831
+
+loop830:
+	VMOVDQU (AX)(DX*1), Y4
+	VMOVDQU (CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y0, Y0
+	VMOVDQU 32(AX)(DX*1), Y4
+	VMOVDQU 32(CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y1, Y1
+	VMOVDQU 64(AX)(DX*1), Y4
+	VMOVDQU 64(CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y2, Y2
+	VMOVDQU 96(AX)(DX*1), Y4
+	VMOVDQU 96(CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y3, Y3
+	ADDQ    $+128, DX
+	CMPQ    DX, BX
+	JL      loop830
+
+tail831:
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last832
+	VMOVDQU (AX)(DX*1), Y4
+	VMOVDQU (CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y0, Y0
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last832
+	VMOVDQU (AX)(DX*1), Y4
+	VMOVDQU (CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y1, Y1
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last832
+	VMOVDQU (AX)(DX*1), Y4
+	VMOVDQU (CX)(DX*1), Y5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y2, Y2
+	MOVQ    BX, DX
+
+last832:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed833
+	CMPQ    BX, $0x10
+	JL      few834
+	VMOVDQU (AX)(DX*1), X5
+	VPXOR   Y4, Y4, Y4
+	VMOVDQA X5, X4
+	VMOVDQU (CX)(DX*1), X6
+	VPXOR   Y5, Y5, Y5
+	VMOVDQA X6, X5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y3, Y3
+	SUBQ    $0x10, BX
+	JZ      summed833
+
+few834:
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short835
+	VMOVDQU -16(AX)(DX*1), X5
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X5, X5
+	JMP     done837
+
+short835:
+	VPXOR X5, X5, X5
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again836:
+	VPSLLDQ $0x01, X5, X5
+	VPINSRB $0x00, (AX), X5, X5
+	DECQ    AX
+	DECQ    DX
+	JNZ     again836
+
+done837:
+	VPXOR   Y4, Y4, Y4
+	VMOVDQA X5, X4
+	MOVQ    a_len+8(FP), AX
+	CMPQ    AX, $0x10
+	JL      short838
+	VMOVDQU -16(CX)(AX*1), X6
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X6, X6
+	JMP     done840
+
+short838:
+	VPXOR X6, X6, X6
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again839:
+	VPSLLDQ $0x01, X6, X6
+	VPINSRB $0x00, (AX), X6, X6
+	DECQ    AX
+	DECQ    CX
+	JNZ     again839
+
+done840:
+	VPXOR   Y5, Y5, Y5
+	VMOVDQA X6, X5
+	VPSADBW Y5, Y4, Y4
+	VPADDD  Y4, Y3, Y3
+
+summed833:
+	VPADDD       Y1, Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDD       X1, X0, X0
+	VMOVD        X0, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func hammingAVX2(a []byte, b []byte) int32
+// Requires: AVX, AVX2
+TEXT ·hammingAVX2(SB), NOSPLIT, $0-52
+	MOVQ           a_base+0(FP), AX
+	MOVQ           b_base+24(FP), CX
+	VPBROADCASTD   nibbles<>+0(SB), Y1
+	VXORPS         Y2, Y2, Y2
+	VBROADCASTI128 nibbleBits<>+0(SB), Y0
+	VXORPS         Y3, Y3, Y3
+	VXORPS         Y4, Y4, Y4
+	VXORPS         Y5, Y5, Y5
+	VXORPS         Y6, Y6, Y6
+	MOVQ           a_len+8(FP), BX
+	XORQ           DX, DX
+	ANDQ           $-128, BX
+	JZ             tail842
+
+loop841:
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y3, Y3
+	VMOVDQU 32(AX)(DX*1), Y7
+	VMOVDQU 32(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y4, Y4
+	VMOVDQU 64(AX)(DX*1), Y7
+	VMOVDQU 64(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y5, Y5
+	VMOVDQU 96(AX)(DX*1), Y7
+	VMOVDQU 96(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+	ADDQ    $+128, DX
+	CMPQ    DX, BX
+	JL      loop841
+
+tail842:
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last843
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y3, Y3
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last843
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y4, Y4
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    a_len+8(FP), SI
+	CMPQ    BX, SI
+	JG      last843
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y5, Y5
+	MOVQ    BX, DX
+
+last843:
+	MOVQ    a_len+8(FP), BX
+	SUBQ    DX, BX
+	JZ      summed844
+	CMPQ    BX, $0x10
+	JL      few845
+	VMOVDQU (AX)(DX*1), X8
+	VPXOR   Y7, Y7, Y7
+	VMOVDQA X8, X7
+	VMOVDQU (CX)(DX*1), X9
+	VPXOR   Y8, Y8, Y8
+	VMOVDQA X9, X8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+	SUBQ    $0x10, BX
+	JZ      summed844
+
+few845:
+	MOVQ    a_len+8(FP), DX
+	CMPQ    DX, $0x10
+	JL      short846
+	VMOVDQU -16(AX)(DX*1), X8
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X8, X8
+	JMP     done848
+
+short846:
+	VPXOR X8, X8, X8
+	LEAQ  -1(AX)(DX*1), AX
+	MOVQ  BX, DX
+
+again847:
+	VPSLLDQ $0x01, X8, X8
+	VPINSRB $0x00, (AX), X8, X8
+	DECQ    AX
+	DECQ    DX
+	JNZ     again847
+
+done848:
+	VPXOR   Y7, Y7, Y7
+	VMOVDQA X8, X7
+	MOVQ    a_len+8(FP), AX
+	CMPQ    AX, $0x10
+	JL      short849
+	VMOVDQU -16(CX)(AX*1), X9
+	LEAQ    slide<>+16(SB), AX
+	SUBQ    BX, AX
+	VPSHUFB (AX), X9, X9
+	JMP     done851
+
+short849:
+	VPXOR X9, X9, X9
+	LEAQ  -1(CX)(AX*1), AX
+	MOVQ  BX, CX
+
+again850:
+	VPSLLDQ $0x01, X9, X9
+	VPINSRB $0x00, (AX), X9, X9
+	DECQ    AX
+	DECQ    CX
+	JNZ     again850
+
+done851:
+	VPXOR   Y8, Y8, Y8
+	VMOVDQA X9, X8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+
+summed844:
+	VPADDD       Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPADDD       X0, X3, X3
+	VPSHUFD      $0x4e, X3, X0
+	VPADDD       X0, X3, X3
+	VMOVD        X3, AX
+	VZEROUPPER
+	MOVL         AX, ret+48(FP)
+	RET
+
+// func hammingsAVX2(dst []int32, q []byte, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·hammingsAVX2(SB), NOSPLIT, $8-72
+	MOVQ           q_base+24(FP), AX
+	VPBROADCASTD   nibbles<>+0(SB), Y1
+	VXORPS         Y2, Y2, Y2
+	VBROADCASTI128 nibbleBits<>+0(SB), Y0
+	XORQ           CX, CX
+	MOVQ           CX, (SP)
+	MOVQ           dst_len+8(FP), CX
+	CMPQ           CX, $0x02
+	JL             rest
+	MOVQ           ids+64(FP), CX
+	MOVQ           dst_len+8(FP), DX
+	TESTQ          CX, CX
+	JZ             done854
+	CMPQ           DX, $0x20
+	JLE            few853
+	MOVQ           $0x00000020, DX
+
+few853:
+	MOVQ rows+48(FP), BX
+	MOVQ stride+56(FP), SI
+	XORQ DI, DI
+
+again852:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again852
+
+done854:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+64(FP), DX
+	TESTQ   DX, DX
+	JZ      direct855
+	MOVL    (DX)(CX*4), CX
+
+direct855:
+	MOVQ    stride+56(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+48(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct856
+	MOVL    (BX)(CX*4), CX
+
+direct856:
+	MOVQ  stride+56(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+48(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, SI
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x02, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct857
+	MOVL    (BX)(DX*4), DX
+
+direct857:
+	MOVQ    stride+56(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+48(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x03, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+64(FP), DI
+	TESTQ   DI, DI
+	JZ      direct858
+	MOVL    (DI)(SI*4), SI
+
+direct858:
+	MOVQ   stride+56(FP), DI
+	IMULQ  DI, SI
+	MOVQ   rows+48(FP), DI
+	ADDQ   DI, SI
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	MOVQ   q_len+32(FP), R8
+	XORQ   DI, DI
+	ANDQ   $-128, R8
+	JZ     tail860
+
+loop859:
+	VMOVDQU    (AX)(DI*1), Y11
+	VMOVDQU    (CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y3, Y3
+	VMOVDQU    (BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y7, Y7
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 (SI)(DI*1)
+	VMOVDQU    32(AX)(DI*1), Y11
+	VMOVDQU    32(CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y4, Y4
+	VMOVDQU    32(BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y8, Y8
+	VMOVDQU    64(AX)(DI*1), Y11
+	VMOVDQU    64(CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y5, Y5
+	VMOVDQU    64(BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y9, Y9
+	PREFETCHT0 64(DX)(DI*1)
+	PREFETCHT0 64(SI)(DI*1)
+	VMOVDQU    96(AX)(DI*1), Y11
+	VMOVDQU    96(CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y6, Y6
+	VMOVDQU    96(BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y10, Y10
+	ADDQ       $+128, DI
+	CMPQ       DI, R8
+	JL         loop859
+
+tail860:
+	LEAQ       32(DI), R8
+	MOVQ       q_len+32(FP), R9
+	CMPQ       R8, R9
+	JG         last861
+	VMOVDQU    (AX)(DI*1), Y11
+	VMOVDQU    (CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y3, Y3
+	VMOVDQU    (BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y7, Y7
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 (SI)(DI*1)
+	MOVQ       R8, DI
+	LEAQ       32(DI), R8
+	MOVQ       q_len+32(FP), R9
+	CMPQ       R8, R9
+	JG         last861
+	VMOVDQU    (AX)(DI*1), Y11
+	VMOVDQU    (CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y4, Y4
+	VMOVDQU    (BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y8, Y8
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 (SI)(DI*1)
+	MOVQ       R8, DI
+	LEAQ       32(DI), R8
+	MOVQ       q_len+32(FP), R9
+	CMPQ       R8, R9
+	JG         last861
+	VMOVDQU    (AX)(DI*1), Y11
+	VMOVDQU    (CX)(DI*1), Y12
+	VMOVUPS    Y11, Y13
+	VPXOR      Y13, Y12, Y13
+	VPSRLW     $0x04, Y13, Y12
+	VPAND      Y1, Y13, Y13
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y13, Y0, Y13
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y13, Y12, Y13
+	VPSADBW    Y2, Y13, Y13
+	VPADDD     Y13, Y5, Y5
+	VMOVDQU    (BX)(DI*1), Y12
+	VPXOR      Y11, Y12, Y11
+	VPSRLW     $0x04, Y11, Y12
+	VPAND      Y1, Y11, Y11
+	VPAND      Y1, Y12, Y12
+	VPSHUFB    Y11, Y0, Y11
+	VPSHUFB    Y12, Y0, Y12
+	VPADDB     Y11, Y12, Y11
+	VPSADBW    Y2, Y11, Y11
+	VPADDD     Y11, Y9, Y9
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 (SI)(DI*1)
+	MOVQ       R8, DI
+
+last861:
+	MOVQ    q_len+32(FP), R8
+	SUBQ    DI, R8
+	JZ      summed862
+	CMPQ    R8, $0x10
+	JL      few863
+	VMOVDQU (AX)(DI*1), X12
+	VPXOR   Y11, Y11, Y11
+	VMOVDQA X12, X11
+	VMOVDQU (CX)(DI*1), X13
+	VPXOR   Y12, Y12, Y12
+	VMOVDQA X13, X12
+	VMOVUPS Y11, Y13
+	VPXOR   Y13, Y12, Y13
+	VPSRLW  $0x04, Y13, Y12
+	VPAND   Y1, Y13, Y13
+	VPAND   Y1, Y12, Y12
+	VPSHUFB Y13, Y0, Y13
+	VPSHUFB Y12, Y0, Y12
+	VPADDB  Y13, Y12, Y13
+	VPSADBW Y2, Y13, Y13
+	VPADDD  Y13, Y6, Y6
+	VMOVDQU (BX)(DI*1), X13
+	VPXOR   Y12, Y12, Y12
+	VMOVDQA X13, X12
+	VPXOR   Y11, Y12, Y11
+	VPSRLW  $0x04, Y11, Y12
+	VPAND   Y1, Y11, Y11
+	VPAND   Y1, Y12, Y12
+	VPSHUFB Y11, Y0, Y11
+	VPSHUFB Y12, Y0, Y12
+	VPADDB  Y11, Y12, Y11
+	VPSADBW Y2, Y11, Y11
+	VPADDD  Y11, Y10, Y10
+	SUBQ    $0x10, R8
+	JZ      summed862
+
+few863:
+	MOVQ    q_len+32(FP), DI
+	CMPQ    DI, $0x10
+	JL      short864
+	VMOVDQU -16(AX)(DI*1), X12
+	LEAQ    slide<>+16(SB), DI
+	SUBQ    R8, DI
+	VPSHUFB (DI), X12, X12
+	JMP     done866
+
+short864:
+	VPXOR X12, X12, X12
+	LEAQ  -1(AX)(DI*1), DI
+	MOVQ  R8, R9
+
+again865:
+	VPSLLDQ $0x01, X12, X12
+	VPINSRB $0x00, (DI), X12, X12
+	DECQ    DI
+	DECQ    R9
+	JNZ     again865
+
+done866:
+	VPXOR   Y11, Y11, Y11
+	VMOVDQA X12, X11
+	MOVQ    q_len+32(FP), DI
+	CMPQ    DI, $0x10
+	JL      short867
+	VMOVDQU -16(CX)(DI*1), X13
+	LEAQ    slide<>+16(SB), CX
+	SUBQ    R8, CX
+	VPSHUFB (CX), X13, X13
+	JMP     done869
+
+short867:
+	VPXOR X13, X13, X13
+	LEAQ  -1(CX)(DI*1), CX
+	MOVQ  R8, DI
+
+again868:
+	VPSLLDQ $0x01, X13, X13
+	VPINSRB $0x00, (CX), X13, X13
+	DECQ    CX
+	DECQ    DI
+	JNZ     again868
+
+done869:
+	VPXOR   Y12, Y12, Y12
+	VMOVDQA X13, X12
+	VMOVUPS Y11, Y13
+	VPXOR   Y13, Y12, Y13
+	VPSRLW  $0x04, Y13, Y12
+	VPAND   Y1, Y13, Y13
+	VPAND   Y1, Y12, Y12
+	VPSHUFB Y13, Y0, Y13
+	VPSHUFB Y12, Y0, Y12
+	VPADDB  Y13, Y12, Y13
+	VPSADBW Y2, Y13, Y13
+	VPADDD  Y13, Y6, Y6
+	MOVQ    q_len+32(FP), CX
+	CMPQ    CX, $0x10
+	JL      short870
+	VMOVDQU -16(BX)(CX*1), X13
+	LEAQ    slide<>+16(SB), CX
+	SUBQ    R8, CX
+	VPSHUFB (CX), X13, X13
+	JMP     done872
+
+short870:
+	VPXOR X13, X13, X13
+	LEAQ  -1(BX)(CX*1), CX
+	MOVQ  R8, BX
+
+again871:
+	VPSLLDQ $0x01, X13, X13
+	VPINSRB $0x00, (CX), X13, X13
+	DECQ    CX
+	DECQ    BX
+	JNZ     again871
+
+done872:
+	VPXOR   Y12, Y12, Y12
+	VMOVDQA X13, X12
+	VPXOR   Y11, Y12, Y11
+	VPSRLW  $0x04, Y11, Y12
+	VPAND   Y1, Y11, Y11
+	VPAND   Y1, Y12, Y12
+	VPSHUFB Y11, Y0, Y11
+	VPSHUFB Y12, Y0, Y12
+	VPADDB  Y11, Y12, Y11
+	VPSADBW Y2, Y11, Y11
+	VPADDD  Y11, Y10, Y10
+
+summed862:
+	VPADDD       Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPADDD       X4, X3, X3
+	VPSHUFD      $0x4e, X3, X4
+	VPADDD       X4, X3, X3
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VPADDD       Y10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPADDD       X4, X7, X7
+	VPSHUFD      $0x4e, X7, X4
+	VPADDD       X4, X7, X7
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         (SP), BX
+	VMOVD        X3, (CX)(BX*4)
+	VMOVD        X7, 4(CX)(BX*4)
+	ADDQ         $0x02, BX
+	MOVQ         BX, (SP)
+	MOVQ         dst_len+8(FP), BX
+	MOVQ         (SP), CX
+	ADDQ         $0x02, CX
+	CMPQ         CX, BX
+	JLE          group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+64(FP), DX
+	TESTQ   DX, DX
+	JZ      direct873
+	MOVL    (DX)(CX*4), CX
+
+direct873:
+	MOVQ   stride+56(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+48(FP), DX
+	ADDQ   DX, CX
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-128, BX
+	JZ     tail875
+
+loop874:
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y3, Y3
+	VMOVDQU 32(AX)(DX*1), Y7
+	VMOVDQU 32(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y4, Y4
+	VMOVDQU 64(AX)(DX*1), Y7
+	VMOVDQU 64(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y5, Y5
+	VMOVDQU 96(AX)(DX*1), Y7
+	VMOVDQU 96(CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+	ADDQ    $+128, DX
+	CMPQ    DX, BX
+	JL      loop874
+
+tail875:
+	LEAQ    32(DX), BX
+	MOVQ    q_len+32(FP), SI
+	CMPQ    BX, SI
+	JG      last876
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y3, Y3
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    q_len+32(FP), SI
+	CMPQ    BX, SI
+	JG      last876
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y4, Y4
+	MOVQ    BX, DX
+	LEAQ    32(DX), BX
+	MOVQ    q_len+32(FP), SI
+	CMPQ    BX, SI
+	JG      last876
+	VMOVDQU (AX)(DX*1), Y7
+	VMOVDQU (CX)(DX*1), Y8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y5, Y5
+	MOVQ    BX, DX
+
+last876:
+	MOVQ    q_len+32(FP), BX
+	SUBQ    DX, BX
+	JZ      summed877
+	CMPQ    BX, $0x10
+	JL      few878
+	VMOVDQU (AX)(DX*1), X8
+	VPXOR   Y7, Y7, Y7
+	VMOVDQA X8, X7
+	VMOVDQU (CX)(DX*1), X9
+	VPXOR   Y8, Y8, Y8
+	VMOVDQA X9, X8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+	SUBQ    $0x10, BX
+	JZ      summed877
+
+few878:
+	MOVQ    q_len+32(FP), DX
+	CMPQ    DX, $0x10
+	JL      short879
+	VMOVDQU -16(AX)(DX*1), X8
+	LEAQ    slide<>+16(SB), DX
+	SUBQ    BX, DX
+	VPSHUFB (DX), X8, X8
+	JMP     done881
+
+short879:
+	VPXOR X8, X8, X8
+	LEAQ  -1(AX)(DX*1), DX
+	MOVQ  BX, SI
+
+again880:
+	VPSLLDQ $0x01, X8, X8
+	VPINSRB $0x00, (DX), X8, X8
+	DECQ    DX
+	DECQ    SI
+	JNZ     again880
+
+done881:
+	VPXOR   Y7, Y7, Y7
+	VMOVDQA X8, X7
+	MOVQ    q_len+32(FP), DX
+	CMPQ    DX, $0x10
+	JL      short882
+	VMOVDQU -16(CX)(DX*1), X9
+	LEAQ    slide<>+16(SB), CX
+	SUBQ    BX, CX
+	VPSHUFB (CX), X9, X9
+	JMP     done884
+
+short882:
+	VPXOR X9, X9, X9
+	LEAQ  -1(CX)(DX*1), CX
+	MOVQ  BX, DX
+
+again883:
+	VPSLLDQ $0x01, X9, X9
+	VPINSRB $0x00, (CX), X9, X9
+	DECQ    CX
+	DECQ    DX
+	JNZ     again883
+
+done884:
+	VPXOR   Y8, Y8, Y8
+	VMOVDQA X9, X8
+	VPXOR   Y7, Y8, Y7
+	VPSRLW  $0x04, Y7, Y8
+	VPAND   Y1, Y7, Y7
+	VPAND   Y1, Y8, Y8
+	VPSHUFB Y7, Y0, Y7
+	VPSHUFB Y8, Y0, Y8
+	VPADDB  Y7, Y8, Y7
+	VPSADBW Y2, Y7, Y7
+	VPADDD  Y7, Y6, Y6
+
+summed877:
+	VPADDD       Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPADDD       X4, X3, X3
+	VPSHUFD      $0x4e, X3, X4
+	VPADDD       X4, X3, X3
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         (SP), DX
+	VMOVD        X3, (CX)(DX*4)
+	ADDQ         $0x01, DX
+	MOVQ         DX, (SP)
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func l1Int8AVX512(a []int8, b []int8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·l1Int8AVX512(SB), NOSPLIT, $0-52
+	MOVQ         a_base+0(FP), AX
+	MOVQ         b_base+24(FP), CX
+	VPBROADCASTD flips<>+0(SB), Z0
+	MOVQ         a_len+8(FP), DX
+	ANDQ         $0x3f, DX
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVQ        BX, K1
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	MOVQ         a_len+8(FP), BX
+	XORQ         DX, DX
+	ANDQ         $-256, BX
+	JZ           tail886
+
+loop885:
+	VMOVDQU8 (AX)(DX*1), Z5
+	VMOVDQU8 (CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z1, Z1
+	VMOVDQU8 64(AX)(DX*1), Z5
+	VMOVDQU8 64(CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z2, Z2
+	VMOVDQU8 128(AX)(DX*1), Z5
+	VMOVDQU8 128(CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z3, Z3
+	VMOVDQU8 192(AX)(DX*1), Z5
+	VMOVDQU8 192(CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z4, Z4
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop885
+
+tail886:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last887
+	VMOVDQU8 (AX)(DX*1), Z5
+	VMOVDQU8 (CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z1, Z1
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last887
+	VMOVDQU8 (AX)(DX*1), Z5
+	VMOVDQU8 (CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z2, Z2
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last887
+	VMOVDQU8 (AX)(DX*1), Z5
+	VMOVDQU8 (CX)(DX*1), Z6
+	VPXORD   Z0, Z5, Z5
+	VPXORD   Z0, Z6, Z6
+	VPSADBW  Z6, Z5, Z5
+	VPADDD   Z5, Z3, Z3
+	MOVQ     BX, DX
+
+last887:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed888
+	VMOVDQU8.Z (AX)(DX*1), K1, Z5
+	VMOVDQU8.Z (CX)(DX*1), K1, Z6
+	VPXORD     Z0, Z5, Z5
+	VPXORD     Z0, Z6, Z6
+	VPSADBW    Z6, Z5, Z5
+	VPADDD     Z5, Z4, Z4
+
+summed888:
+	VPADDD        Z2, Z1, Z1
+	VPADDD        Z3, Z1, Z1
+	VPADDD        Z4, Z1, Z1
+	VEXTRACTI64X4 $0x01, Z1, Y0
+	VPADDD        Y0, Y1, Y1
+	VEXTRACTI128  $0x01, Y1, X0
+	VPADDD        X0, X1, X1
+	VPSHUFD       $0x4e, X1, X0
+	VPADDD        X0, X1, X1
+	VMOVD         X1, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func l1Uint8AVX512(a []uint8, b []uint8) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·l1Uint8AVX512(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	MOVQ   a_len+8(FP), DX
+	ANDQ   $0x3f, DX
+	MOVQ   $-1, BX
+	BZHIQ  DX, BX, BX
+	KMOVQ  BX, K1
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-256, BX
+	JZ     tail890
+
+loop889:
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	VMOVDQU8 64(AX)(DX*1), Z4
+	VMOVDQU8 64(CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	VMOVDQU8 128(AX)(DX*1), Z4
+	VMOVDQU8 128(CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	VMOVDQU8 192(AX)(DX*1), Z4
+	VMOVDQU8 192(CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z3, Z3
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop889
+
+tail890:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last891
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last891
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last891
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPSADBW  Z5, Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	MOVQ     BX, DX
+
+last891:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed892
+	VMOVDQU8.Z (AX)(DX*1), K1, Z4
+	VMOVDQU8.Z (CX)(DX*1), K1, Z5
+	VPSADBW    Z5, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+
+summed892:
+	VPADDD        Z1, Z0, Z0
+	VPADDD        Z2, Z0, Z0
+	VPADDD        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0x4e, X0, X1
+	VPADDD        X1, X0, X0
+	VMOVD         X0, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func hammingAVX512(a []byte, b []byte) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VPOPCNTDQ, BMI2
+TEXT ·hammingAVX512(SB), NOSPLIT, $0-52
+	MOVQ   a_base+0(FP), AX
+	MOVQ   b_base+24(FP), CX
+	MOVQ   a_len+8(FP), DX
+	ANDQ   $0x3f, DX
+	MOVQ   $-1, BX
+	BZHIQ  DX, BX, BX
+	KMOVQ  BX, K1
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   a_len+8(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-256, BX
+	JZ     tail894
+
+loop893:
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	VMOVDQU8 64(AX)(DX*1), Z4
+	VMOVDQU8 64(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	VMOVDQU8 128(AX)(DX*1), Z4
+	VMOVDQU8 128(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	VMOVDQU8 192(AX)(DX*1), Z4
+	VMOVDQU8 192(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z3, Z3
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop893
+
+tail894:
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last895
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last895
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     a_len+8(FP), SI
+	CMPQ     BX, SI
+	JG       last895
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	MOVQ     BX, DX
+
+last895:
+	MOVQ       a_len+8(FP), BX
+	SUBQ       DX, BX
+	JZ         summed896
+	VMOVDQU8.Z (AX)(DX*1), K1, Z4
+	VMOVDQU8.Z (CX)(DX*1), K1, Z5
+	VPXORD     Z4, Z5, Z4
+	VPOPCNTQ   Z4, Z4
+	VPADDD     Z4, Z3, Z3
+
+summed896:
+	VPADDD        Z1, Z0, Z0
+	VPADDD        Z2, Z0, Z0
+	VPADDD        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0x4e, X0, X1
+	VPADDD        X1, X0, X0
+	VMOVD         X0, AX
+	VZEROUPPER
+	MOVL          AX, ret+48(FP)
+	RET
+
+// func hammingsAVX512(dst []int32, q []byte, rows *byte, stride int, ids *uint32)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VPOPCNTDQ, BMI2, CMOV, MMX+
+TEXT ·hammingsAVX512(SB), NOSPLIT, $8-72
+	MOVQ  q_base+24(FP), AX
+	MOVQ  q_len+32(FP), CX
+	ANDQ  $0x3f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVQ DX, K1
+	XORQ  CX, CX
+	MOVQ  CX, (SP)
+	MOVQ  dst_len+8(FP), CX
+	CMPQ  CX, $0x04
+	JL    rest
+	MOVQ  ids+64(FP), CX
+	MOVQ  dst_len+8(FP), DX
+	TESTQ CX, CX
+	JZ    done899
+	CMPQ  DX, $0x20
+	JLE   few898
+	MOVQ  $0x00000020, DX
+
+few898:
+	MOVQ rows+48(FP), BX
+	MOVQ stride+56(FP), SI
+	XORQ DI, DI
+
+again897:
+	MOVL       (CX)(DI*4), R8
+	IMULQ      SI, R8
+	PREFETCHT0 (BX)(R8*1)
+	INCQ       DI
+	CMPQ       DI, DX
+	JL         again897
+
+done899:
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+64(FP), DX
+	TESTQ   DX, DX
+	JZ      direct900
+	MOVL    (DX)(CX*4), CX
+
+direct900:
+	MOVQ    stride+56(FP), DX
+	IMULQ   DX, CX
+	MOVQ    rows+48(FP), DX
+	ADDQ    DX, CX
+	MOVQ    CX, DX
+	MOVQ    (SP), CX
+	ADDQ    $0x01, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct901
+	MOVL    (BX)(CX*4), CX
+
+direct901:
+	MOVQ    stride+56(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+48(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, SI
+	MOVQ    (SP), CX
+	ADDQ    $0x02, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct902
+	MOVL    (BX)(CX*4), CX
+
+direct902:
+	MOVQ    stride+56(FP), BX
+	IMULQ   BX, CX
+	MOVQ    rows+48(FP), BX
+	ADDQ    BX, CX
+	MOVQ    CX, R8
+	MOVQ    (SP), CX
+	ADDQ    $0x03, CX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    CX, BX
+	CMOVQGT BX, CX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct903
+	MOVL    (BX)(CX*4), CX
+
+direct903:
+	MOVQ  stride+56(FP), BX
+	IMULQ BX, CX
+	MOVQ  rows+48(FP), BX
+	ADDQ  BX, CX
+	MOVQ  CX, R10
+
+group:
+	MOVQ    DX, CX
+	MOVQ    (SP), DX
+	ADDQ    $0x04, DX
+	MOVQ    dst_len+8(FP), BX
+	DECQ    BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	MOVQ    ids+64(FP), BX
+	TESTQ   BX, BX
+	JZ      direct904
+	MOVL    (BX)(DX*4), DX
+
+direct904:
+	MOVQ    stride+56(FP), BX
+	IMULQ   BX, DX
+	MOVQ    rows+48(FP), BX
+	ADDQ    BX, DX
+	MOVQ    SI, BX
+	MOVQ    (SP), SI
+	ADDQ    $0x05, SI
+	MOVQ    dst_len+8(FP), DI
+	DECQ    DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    ids+64(FP), DI
+	TESTQ   DI, DI
+	JZ      direct905
+	MOVL    (DI)(SI*4), SI
+
+direct905:
+	MOVQ    stride+56(FP), DI
+	IMULQ   DI, SI
+	MOVQ    rows+48(FP), DI
+	ADDQ    DI, SI
+	MOVQ    R8, DI
+	MOVQ    (SP), R8
+	ADDQ    $0x06, R8
+	MOVQ    dst_len+8(FP), R9
+	DECQ    R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	MOVQ    ids+64(FP), R9
+	TESTQ   R9, R9
+	JZ      direct906
+	MOVL    (R9)(R8*4), R8
+
+direct906:
+	MOVQ    stride+56(FP), R9
+	IMULQ   R9, R8
+	MOVQ    rows+48(FP), R9
+	ADDQ    R9, R8
+	MOVQ    R10, R9
+	MOVQ    (SP), R10
+	ADDQ    $0x07, R10
+	MOVQ    dst_len+8(FP), R11
+	DECQ    R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	MOVQ    ids+64(FP), R11
+	TESTQ   R11, R11
+	JZ      direct907
+	MOVL    (R11)(R10*4), R10
+
+direct907:
+	MOVQ   stride+56(FP), R11
+	IMULQ  R11, R10
+	MOVQ   rows+48(FP), R11
+	ADDQ   R11, R10
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   q_len+32(FP), R12
+	XORQ   R11, R11
+	ANDQ   $-256, R12
+	JZ     tail909
+
+loop908:
+	VMOVDQU8   (AX)(R11*1), Z16
+	VMOVDQU8   (CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z0, Z0
+	VMOVDQU8   (BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z4, Z4
+	VMOVDQU8   (DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z8, Z8
+	VMOVDQU8   (R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z12, Z12
+	PREFETCHT0 (DX)(R11*1)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (R8)(R11*1)
+	PREFETCHT0 (R10)(R11*1)
+	VMOVDQU8   64(AX)(R11*1), Z16
+	VMOVDQU8   64(CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z1, Z1
+	VMOVDQU8   64(BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z5, Z5
+	VMOVDQU8   64(DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z9, Z9
+	VMOVDQU8   64(R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z13, Z13
+	PREFETCHT0 64(DX)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 64(R8)(R11*1)
+	PREFETCHT0 64(R10)(R11*1)
+	VMOVDQU8   128(AX)(R11*1), Z16
+	VMOVDQU8   128(CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z2, Z2
+	VMOVDQU8   128(BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z6, Z6
+	VMOVDQU8   128(DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z10, Z10
+	VMOVDQU8   128(R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z14, Z14
+	PREFETCHT0 128(DX)(R11*1)
+	PREFETCHT0 128(SI)(R11*1)
+	PREFETCHT0 128(R8)(R11*1)
+	PREFETCHT0 128(R10)(R11*1)
+	VMOVDQU8   192(AX)(R11*1), Z16
+	VMOVDQU8   192(CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z3, Z3
+	VMOVDQU8   192(BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z7, Z7
+	VMOVDQU8   192(DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z11, Z11
+	VMOVDQU8   192(R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z15, Z15
+	PREFETCHT0 192(DX)(R11*1)
+	PREFETCHT0 192(SI)(R11*1)
+	PREFETCHT0 192(R8)(R11*1)
+	PREFETCHT0 192(R10)(R11*1)
+	ADDQ       $+256, R11
+	CMPQ       R11, R12
+	JL         loop908
+
+tail909:
+	LEAQ       64(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         last910
+	VMOVDQU8   (AX)(R11*1), Z16
+	VMOVDQU8   (CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z0, Z0
+	VMOVDQU8   (BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z4, Z4
+	VMOVDQU8   (DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z8, Z8
+	VMOVDQU8   (R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z12, Z12
+	PREFETCHT0 (DX)(R11*1)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (R8)(R11*1)
+	PREFETCHT0 (R10)(R11*1)
+	MOVQ       R12, R11
+	LEAQ       64(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         last910
+	VMOVDQU8   (AX)(R11*1), Z16
+	VMOVDQU8   (CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z1, Z1
+	VMOVDQU8   (BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z5, Z5
+	VMOVDQU8   (DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z9, Z9
+	VMOVDQU8   (R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z13, Z13
+	PREFETCHT0 (DX)(R11*1)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (R8)(R11*1)
+	PREFETCHT0 (R10)(R11*1)
+	MOVQ       R12, R11
+	LEAQ       64(R11), R12
+	MOVQ       q_len+32(FP), R13
+	CMPQ       R12, R13
+	JG         last910
+	VMOVDQU8   (AX)(R11*1), Z16
+	VMOVDQU8   (CX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z2, Z2
+	VMOVDQU8   (BX)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z6, Z6
+	VMOVDQU8   (DI)(R11*1), Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z10, Z10
+	VMOVDQU8   (R9)(R11*1), Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z14, Z14
+	PREFETCHT0 (DX)(R11*1)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (R8)(R11*1)
+	PREFETCHT0 (R10)(R11*1)
+	MOVQ       R12, R11
+
+last910:
+	MOVQ       q_len+32(FP), R12
+	SUBQ       R11, R12
+	JZ         summed911
+	VMOVDQU8.Z (AX)(R11*1), K1, Z16
+	VMOVDQU8.Z (CX)(R11*1), K1, Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z3, Z3
+	VMOVDQU8.Z (BX)(R11*1), K1, Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z7, Z7
+	VMOVDQU8.Z (DI)(R11*1), K1, Z17
+	VMOVUPS    Z16, Z18
+	VPXORD     Z18, Z17, Z18
+	VPOPCNTQ   Z18, Z18
+	VPADDD     Z18, Z11, Z11
+	VMOVDQU8.Z (R9)(R11*1), K1, Z17
+	VPXORD     Z16, Z17, Z16
+	VPOPCNTQ   Z16, Z16
+	VPADDD     Z16, Z15, Z15
+
+summed911:
+	VPADDD        Z1, Z0, Z0
+	VPADDD        Z2, Z0, Z0
+	VPADDD        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0x4e, X0, X1
+	VPADDD        X1, X0, X0
+	VPADDD        Z5, Z4, Z4
+	VPADDD        Z6, Z4, Z4
+	VPADDD        Z7, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y1
+	VPADDD        Y1, Y4, Y4
+	VEXTRACTI128  $0x01, Y4, X1
+	VPADDD        X1, X4, X4
+	VPSHUFD       $0x4e, X4, X1
+	VPADDD        X1, X4, X4
+	VPADDD        Z9, Z8, Z8
+	VPADDD        Z10, Z8, Z8
+	VPADDD        Z11, Z8, Z8
+	VEXTRACTI64X4 $0x01, Z8, Y1
+	VPADDD        Y1, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X1
+	VPADDD        X1, X8, X8
+	VPSHUFD       $0x4e, X8, X1
+	VPADDD        X1, X8, X8
+	VPADDD        Z13, Z12, Z12
+	VPADDD        Z14, Z12, Z12
+	VPADDD        Z15, Z12, Z12
+	VEXTRACTI64X4 $0x01, Z12, Y1
+	VPADDD        Y1, Y12, Y12
+	VEXTRACTI128  $0x01, Y12, X1
+	VPADDD        X1, X12, X12
+	VPSHUFD       $0x4e, X12, X1
+	VPADDD        X1, X12, X12
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), BX
+	VMOVD         X0, (CX)(BX*4)
+	VMOVD         X4, 4(CX)(BX*4)
+	VMOVD         X8, 8(CX)(BX*4)
+	VMOVD         X12, 12(CX)(BX*4)
+	ADDQ          $0x04, BX
+	MOVQ          BX, (SP)
+	MOVQ          dst_len+8(FP), BX
+	MOVQ          (SP), CX
+	ADDQ          $0x04, CX
+	CMPQ          CX, BX
+	JLE           group
+
+rest:
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    (SP), CX
+	CMPQ    CX, DX
+	JGE     done
+	MOVQ    (SP), CX
+	MOVQ    dst_len+8(FP), DX
+	DECQ    DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	MOVQ    ids+64(FP), DX
+	TESTQ   DX, DX
+	JZ      direct912
+	MOVL    (DX)(CX*4), CX
+
+direct912:
+	MOVQ   stride+56(FP), DX
+	IMULQ  DX, CX
+	MOVQ   rows+48(FP), DX
+	ADDQ   DX, CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   q_len+32(FP), BX
+	XORQ   DX, DX
+	ANDQ   $-256, BX
+	JZ     tail914
+
+loop913:
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	VMOVDQU8 64(AX)(DX*1), Z4
+	VMOVDQU8 64(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	VMOVDQU8 128(AX)(DX*1), Z4
+	VMOVDQU8 128(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	VMOVDQU8 192(AX)(DX*1), Z4
+	VMOVDQU8 192(CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z3, Z3
+	ADDQ     $+256, DX
+	CMPQ     DX, BX
+	JL       loop913
+
+tail914:
+	LEAQ     64(DX), BX
+	MOVQ     q_len+32(FP), SI
+	CMPQ     BX, SI
+	JG       last915
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z0, Z0
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     q_len+32(FP), SI
+	CMPQ     BX, SI
+	JG       last915
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z1, Z1
+	MOVQ     BX, DX
+	LEAQ     64(DX), BX
+	MOVQ     q_len+32(FP), SI
+	CMPQ     BX, SI
+	JG       last915
+	VMOVDQU8 (AX)(DX*1), Z4
+	VMOVDQU8 (CX)(DX*1), Z5
+	VPXORD   Z4, Z5, Z4
+	VPOPCNTQ Z4, Z4
+	VPADDD   Z4, Z2, Z2
+	MOVQ     BX, DX
+
+last915:
+	MOVQ       q_len+32(FP), BX
+	SUBQ       DX, BX
+	JZ         summed916
+	VMOVDQU8.Z (AX)(DX*1), K1, Z4
+	VMOVDQU8.Z (CX)(DX*1), K1, Z5
+	VPXORD     Z4, Z5, Z4
+	VPOPCNTQ   Z4, Z4
+	VPADDD     Z4, Z3, Z3
+
+summed916:
+	VPADDD        Z1, Z0, Z0
+	VPADDD        Z2, Z0, Z0
+	VPADDD        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X1, X0, X0
+	VPSHUFD       $0x4e, X0, X1
+	VPADDD        X1, X0, X0
+	MOVQ          dst_base+0(FP), CX
+	MOVQ          (SP), DX
+	VMOVD         X0, (CX)(DX*4)
+	ADDQ          $0x01, DX
+	MOVQ          DX, (SP)
+	JMP           rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func decodeFloat16AVX2(dst *float32, src *byte, n int)
+// Requires: AVX, F16C
+TEXT ·decodeFloat16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   done918
+
+loop917:
+	VCVTPH2PS (CX)(BX*2), Y0
+	VMOVUPS   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	CMPQ      BX, DX
+	JLE       loop917
+
+done918:
+	VZEROUPPER
+	RET
+
+// func decodeBFloat16AVX2(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2
+TEXT ·decodeBFloat16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   done920
+
+loop919:
+	VPMOVZXWD (CX)(BX*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVDQU   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	CMPQ      BX, DX
+	JLE       loop919
+
+done920:
+	VZEROUPPER
+	RET
+
+// func decodeUint8AVX2(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2
+TEXT ·decodeUint8AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   done922
+
+loop921:
+	VPMOVZXBD (CX)(BX*1), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVUPS   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	CMPQ      BX, DX
+	JLE       loop921
+
+done922:
+	VZEROUPPER
+	RET
+
+// func encodeFloat16AVX2(dst *byte, src *float32, n int)
+// Requires: AVX, F16C
+TEXT ·encodeFloat16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   done924
+
+loop923:
+	VMOVUPS   (CX)(BX*4), Y0
+	VCVTPS2PH $0x00, Y0, (AX)(BX*2)
+	ADDQ      $0x08, BX
+	CMPQ      BX, DX
+	JLE       loop923
+
+done924:
+	VZEROUPPER
+	RET
+
+// func encodeBFloat16AVX2(dst *byte, src *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·encodeBFloat16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   done926
+
+loop925:
+	VMOVUPS      (CX)(BX*4), Y0
+	VPBROADCASTD bfloatHalf<>+0(SB), Y3
+	VPBROADCASTD bfloatQuiet<>+0(SB), Y4
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPSLLD       $0x0f, Y0, Y1
+	VPSRLD       $0x1f, Y1, Y1
+	VPADDD       Y3, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VPOR         Y4, Y0, Y0
+	VPBLENDVB    Y2, Y0, Y1, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VPACKUSDW    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VMOVDQU      X0, (AX)(BX*2)
+	ADDQ         $0x08, BX
+	CMPQ         BX, DX
+	JLE          loop925
+
+done926:
+	VZEROUPPER
+	RET
+
+// func loadsAVX512(a []float32, b []float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·loadsAVX512(SB), NOSPLIT, $0-52
+	MOVQ a_base+0(FP), AX
+	MOVQ a_len+8(FP), CX
+	MOVQ b_base+24(FP), DX
+	XORQ BX, BX
+	ANDQ $-64, CX
+	JZ   done928
+
+loop927:
+	VMOVUPS (AX)(BX*4), Z0
+	VMOVUPS (DX)(BX*4), Z0
+	VMOVUPS 64(AX)(BX*4), Z0
+	VMOVUPS 64(DX)(BX*4), Z0
+	VMOVUPS 128(AX)(BX*4), Z0
+	VMOVUPS 128(DX)(BX*4), Z0
+	VMOVUPS 192(AX)(BX*4), Z0
+	VMOVUPS 192(DX)(BX*4), Z0
+	ADDQ    $0x40, BX
+	CMPQ    BX, CX
+	JL      loop927
+
+done928:
+	VXORPS X0, X0, X0
+	VZEROUPPER
+	MOVSS  X0, ret+48(FP)
 	RET

@@ -2,7 +2,12 @@
 
 package vec
 
-import "testing"
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
 
 // onEach runs f with the kernels of each kind that this processor has.
 func onEach(t *testing.T, f func(t *testing.T)) {
@@ -17,4 +22,27 @@ func onEach(t *testing.T, f func(t *testing.T)) {
 	t.Run("avx2", f)
 	hasAVX2 = false
 	t.Run("go", f)
+}
+
+// avo may give a function any register, and the assembler takes it. Those from 16 on, and masks, are of AVX-512: a function for AVX2
+// that used one would run here and die on the processors it is for.
+func TestAVX2UsesAVX2(t *testing.T) {
+	text, err := os.ReadFile("kernels_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	beyond := regexp.MustCompile(`\b([XY](1[6-9]|2\d|3[01])|Z\d+|K[0-7])\b`)
+	seen := 0
+	for f := range strings.SplitSeq(string(text), "\nTEXT ") {
+		name, _, _ := strings.Cut(f, "(")
+		if strings.Contains(name, "AVX2") {
+			seen++
+			if r := beyond.FindString(f); r != "" {
+				t.Errorf("%s uses %s", name, r)
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d functions for AVX2 found", seen)
+	}
 }

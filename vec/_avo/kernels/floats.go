@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -14,14 +12,15 @@ type format struct {
 	// A loop counter i stands for dims*i numbers, which begin at q + i*q and at row + i*row bytes.
 	dims   int
 	q, row uint8
+	step   bool // numbers are multiples of a step
 }
 
 var formats = []format{
-	{"Float32", 1, 4, 4},
-	{"Float16", 1, 4, 2},
-	{"BFloat16", 1, 4, 2},
-	{"Uint8", 1, 4, 1},
-	{"Uint4", 2, 8, 1},
+	{"Float32", 1, 4, 4, false},
+	{"Float16", 1, 4, 2, false},
+	{"BFloat16", 1, 4, 2, false},
+	{"Uint8", 1, 4, 1, true},
+	{"Uint4", 2, 8, 1, true},
 }
 
 // floats is a kernel that takes a query in float32 and rows in some format.
@@ -30,16 +29,16 @@ type floats struct {
 	format
 	op string
 
-	query, step reg.Register
-	dim         func() reg.Register // loads the dimension
-	abs         reg.VecVirtual
-	nibble      reg.VecVirtual
-	digits      reg.VecVirtual
-	tail        reg.Register // AVX-512: mask of the lanes in use in the last vector; of Uint4, of its low halves
-	tailHigh    reg.Register
+	query, stepsAt reg.Register
+	dim            func() reg.Register // loads the dimension
+	abs            reg.VecVirtual
+	nibble         reg.VecVirtual
+	digits         reg.VecVirtual
+	tail           reg.Register // AVX-512: mask of the lanes in use in the last vector; of Uint4, of its low halves
+	tailHigh       reg.Register
 }
 
-func (k *floats) steps() bool { return k.dims*4/int(k.row) >= 4 && k.op != "dot" } // Uint8, Uint4
+func (k *floats) steps() bool { return k.format.step && k.op != "dot" }
 
 func (k *floats) single() {
 	TEXT(k.op+k.machine.name, 4, "func(a, b []float32) float32")
@@ -63,7 +62,7 @@ func (k *floats) rows() {
 	k.query = Load(Param("q").Base(), GP64())
 	k.dim = func() reg.Register { return Load(Param("q").Len(), GP64()) }
 	if k.steps() {
-		k.step = Load(Param("step"), GP64())
+		k.stepsAt = Load(Param("step"), GP64())
 	}
 	k.prepare()
 	k.machine.rows(k.sum, func(s reg.VecVirtual, at operand.Mem) { VMOVSS(s.AsX(), at) })
@@ -193,7 +192,7 @@ func (k *floats) add(acc [][]reg.VecVirtual, c, chain int, row []reg.Register, i
 	var s reg.VecVirtual
 	if k.steps() {
 		s = k.vector()
-		VMOVUPS(mem(k.step, i, k.q, 4*disp), s)
+		VMOVUPS(mem(k.stepsAt, i, k.q, 4*disp), s)
 	}
 	for r := range row {
 		at := mem(row[r], i, k.row, int(k.row)*disp)
@@ -261,7 +260,7 @@ func (k *floats) tailVectors(acc [][]reg.VecVirtual, row, next []reg.Register, i
 		var s reg.VecVirtual
 		if k.steps() {
 			s = k.vector()
-			VMOVUPS_Z(mem(k.step, i, 4, 0), k.tail, s)
+			VMOVUPS_Z(mem(k.stepsAt, i, 4, 0), k.tail, s)
 		}
 		for r := range row {
 			at, x := mem(row[r], i, k.row, 0), k.vector()
@@ -288,7 +287,7 @@ func (k *floats) tailVectors(acc [][]reg.VecVirtual, row, next []reg.Register, i
 	var s reg.VecVirtual
 	if k.steps() {
 		s = k.vector()
-		VMASKMOVPS(mem(k.step, i, 4, 0), mask, s)
+		VMASKMOVPS(mem(k.stepsAt, i, 4, 0), mask, s)
 	}
 	size := k.dim()
 	if k.row == 2 {
@@ -342,7 +341,7 @@ func (k *floats) addPair(acc [][]reg.VecVirtual, p int, row []reg.Register, i re
 		var s reg.VecVirtual
 		if k.steps() {
 			s = k.vector()
-			VMOVUPS(mem(k.step, i, k.q, 4*disp), s)
+			VMOVUPS(mem(k.stepsAt, i, k.q, 4*disp), s)
 		}
 		for r := range row {
 			k.combine(k.half(bytes[r], h), q, s, acc[r][disp/k.lanes()])
@@ -409,7 +408,7 @@ func (k *floats) tailUint4(acc [][]reg.VecVirtual, row, next []reg.Register, i r
 			q := load(k.query, m, h == 1, 0)
 			var s reg.VecVirtual
 			if k.steps() {
-				s = load(k.step, m, h == 1, 0)
+				s = load(k.stepsAt, m, h == 1, 0)
 			}
 			for r := range row {
 				k.combine(k.half(bytes[r], h), q, s, acc[r][2+h])
@@ -431,7 +430,7 @@ func (k *floats) tailUint4(acc [][]reg.VecVirtual, row, next []reg.Register, i r
 				q := load(k.query, m, h == 1, 32*p)
 				var s reg.VecVirtual
 				if k.steps() {
-					s = load(k.step, m, h == 1, 32*p)
+					s = load(k.stepsAt, m, h == 1, 32*p)
 				}
 				k.combine(k.half(bytes, h), q, s, acc[r][2*h+p])
 			}
@@ -442,5 +441,3 @@ func (k *floats) tailUint4(acc [][]reg.VecVirtual, row, next []reg.Register, i r
 	}
 	Label(done)
 }
-
-func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

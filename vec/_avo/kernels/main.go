@@ -8,6 +8,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -57,7 +58,42 @@ func main() {
 			}
 		}
 	}
+	for _, m := range []machine{avx2, avx512} {
+		scaled(m, false)
+		scaled(m, true)
+	}
+	integerKernels()
+	conversions()
+	loads()
 	Generate()
+}
+
+// loads writes the bound that BenchmarkDot is measured against: it reads what a dot product reads and does nothing else.
+func loads() {
+	TEXT("loadsAVX512", 4, "func(a, b []float32) float32")
+	Pragma("noescape")
+	Doc("loadsAVX512 loads a and b, whole blocks of 64, and returns 0: no dot product can be faster.")
+	a, n := Load(Param("a").Base(), GP64()), Load(Param("a").Len(), GP64())
+	b, i := Load(Param("b").Base(), GP64()), GP64()
+	XORQ(i, i)
+	loop, done := label("loop"), label("done")
+	ANDQ(operand.I8(-64), n)
+	JZ(operand.LabelRef(done))
+	Label(loop)
+	for c := range chains {
+		x := ZMM()
+		VMOVUPS(mem(a, i, 4, 64*c), x)
+		VMOVUPS(mem(b, i, 4, 64*c), x)
+	}
+	ADDQ(operand.U8(64), i)
+	CMPQ(i, n)
+	JL(operand.LabelRef(loop))
+	Label(done)
+	s := XMM()
+	VXORPS(s, s, s)
+	VZEROUPPER()
+	Store(s, ReturnIndex(0))
+	RET()
 }
 
 var labels int
@@ -68,7 +104,11 @@ func label(what string) string {
 	return fmt.Sprintf("%s%d", what, labels)
 }
 
-var laneMask, slide, abs, nibble, digits operand.Mem
+var (
+	laneMask, slide, abs, nibble, digits operand.Mem
+	flips, oneBytes, nibbles, nibbleBits operand.Mem
+	bfloatHalf, bfloatQuiet              operand.Mem
+)
 
 // tables writes the constants.
 func tables() {
@@ -88,13 +128,25 @@ func tables() {
 		}
 		DATA(i, v)
 	}
-	abs = GLOBL("abs", 8|16)
-	DATA(0, operand.U32(0x7fffffff))
-	nibble = GLOBL("nibble", 8|16)
-	DATA(0, operand.U32(15))
 	digits = GLOBL("digits", 8|16) // 0 to 15
 	for i := range 16 {
 		DATA(4*i, operand.F32(i))
+	}
+	dword := func(name string, v uint32) operand.Mem {
+		at := GLOBL(name, 8|16)
+		DATA(0, operand.U32(v))
+		return at
+	}
+	abs = dword("abs", 0x7fffffff)
+	nibble = dword("nibble", 15)
+	flips = dword("flips", 0x80808080)
+	oneBytes = dword("oneBytes", 0x01010101)
+	nibbles = dword("nibbles", 0x0f0f0f0f)
+	bfloatHalf = dword("bfloatHalf", 0x7fff)
+	bfloatQuiet = dword("bfloatQuiet", 0x400000)
+	nibbleBits = GLOBL("nibbleBits", 8|16) // how many bits 0 to 15 have
+	for i := range 16 {
+		DATA(i, operand.U8(bits.OnesCount(uint(i))))
 	}
 }
 

@@ -50,6 +50,7 @@ func (m machine) rows(sum func(row, next []reg.Register) []reg.VecVirtual, store
 	n := Load(Param("dst").Len(), GP64())
 	CMPQ(n, operand.U8(m.group))
 	JL(operand.LabelRef("rest"))
+	m.ahead()
 	next := make([]reg.Register, m.group)
 	now := make([]reg.Register, m.group)
 	for j := range next {
@@ -77,6 +78,30 @@ func (m machine) rows(sum func(row, next []reg.Register) []reg.VecVirtual, store
 	Label("done")
 	VZEROUPPER()
 	RET()
+}
+
+// ahead begins to fetch the first line of up to 32 rows if they are named by ids: such rows lie anywhere, and finding their
+// pages takes longer than reading on in them.
+func (m machine) ahead() {
+	again, few, done := label("again"), label("few"), label("done")
+	ids, n := Load(Param("ids"), GP64()), Load(Param("dst").Len(), GP64())
+	TESTQ(ids, ids)
+	JZ(operand.LabelRef(done))
+	CMPQ(n, operand.U8(32))
+	JLE(operand.LabelRef(few))
+	MOVQ(operand.U32(32), n)
+	Label(few)
+	rows, stride, i := Load(Param("rows"), GP64()), Load(Param("stride"), GP64()), GP64()
+	XORQ(i, i)
+	Label(again)
+	at := GP64()
+	MOVL(mem(ids, i, 4, 0), at.As32())
+	IMULQ(stride, at)
+	PREFETCHT0(mem(rows, at, 1, 0))
+	INCQ(i)
+	CMPQ(i, n)
+	JL(operand.LabelRef(again))
+	Label(done)
 }
 
 // tailBytes returns the last n bytes of the row of size bytes, 0 < n ≤ 16, with zeros behind. It reads nothing outside of the row.
