@@ -22,14 +22,14 @@ func lengths() []int {
 
 // random fills v with values of mixed sign and size, so that sums cancel.
 func random(r *rand.Rand, v []float32) []float32 {
-	at := r.IntN(len(noise))
+	at := r.IntN(len(wild))
 	for i := range v {
-		v[i] = noise[(at+i)%len(noise)]
+		v[i] = wild[(at+i)%len(wild)]
 	}
 	return v
 }
 
-var noise = func() []float32 {
+var wild = func() []float32 {
 	r := rand.New(rand.NewPCG(0, 1))
 	v := make([]float32, 10007)
 	for i := range v {
