@@ -48,15 +48,14 @@ const (
 func openDelimited(f *File, src *source, l *lines, first []byte, o Options, vectors bool) error {
 	d := &delimited{l: l, delim: ',', quotes: true, array: -1}
 	switch {
+	case !vectors && o.Column == "" && src.ext != ".csv" && src.ext != ".tsv":
+		d.delim, d.quotes = '\n', false // a label is the whole line
 	case bytes.IndexByte(first, '\t') >= 0 || src.ext == ".tsv":
 		d.delim, d.quotes = '\t', false
 	case bytes.IndexByte(first, ',') < 0 && bytes.IndexByte(first, ';') >= 0:
 		d.delim = ';'
 	}
-	f.format = "csv"
-	if d.delim == '\t' {
-		f.format = "tsv"
-	}
+	f.format = map[byte]string{',': "csv", ';': "csv", '\t': "tsv", '\n': "text"}[d.delim]
 	a, err := d.read()
 	if err != nil {
 		return err
@@ -99,26 +98,25 @@ func cloneFields(fields [][]byte) [][]byte {
 	return out
 }
 
-// isHeader tells whether a names columns: where b has a number, a has none; or a counts the columns from 0 or 1, as
-// pandas does.
+// isHeader tells whether a names columns: where b has a number, a has none; or a counts three columns or more from 0, as
+// pandas does for columns without names.
 func (d *delimited) isHeader(a, b [][]byte, o Options, vectors bool) bool {
 	if len(b) != len(a) { // one record only, or a mistake that is met later
 		return len(b) == 0 && !slices.ContainsFunc(a, isVectorCell)
 	}
-	counted := 0
+	counts, numbers := len(a) > 2, false
 	for i := range a {
+		name := string(bytes.TrimSpace(a[i]))
 		if isVectorCell(b[i]) && !isVectorCell(a[i]) {
 			return true
 		}
-		name := string(bytes.TrimSpace(a[i]))
 		if !vectors && (name == o.Column && name != "" || slices.Contains(labelNames, strings.ToLower(name))) {
 			return true
 		}
-		if n, err := strconv.Atoi(name); err == nil && (n == i || n == i+1) && !bytes.Equal(a[i], b[i]) {
-			counted++
-		}
+		numbers = numbers || isVectorCell(b[i])
+		counts = counts && name == strconv.Itoa(i)
 	}
-	return vectors && counted == len(a) && counted > 1
+	return vectors && (counts || !numbers)
 }
 
 // isVectorCell tells a number or an array of numbers.
@@ -255,7 +253,7 @@ func (d *delimited) choose(numeric []int, id int, header bool, o Options, descri
 		return chosen, nil
 	}
 	if header {
-		if run := numberedRun(d.names, numeric); 2*len(run) >= len(numeric) || len(run) > 0 && d.names[run[0]] == "v0" {
+		if run := numberedRun(d.names, numeric); len(run) > 0 && (2*len(run) >= len(numeric) || d.names[run[0]] == "v0") {
 			return run, nil
 		}
 	}

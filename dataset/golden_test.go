@@ -103,7 +103,7 @@ func TestGoldenErrors(t *testing.T) {
 		"two.npz#c":          `dataset: two.npz: no member "c"; it has a (<f4 (5×3)), b (<f4 (5×3)), y (<i8 (5))`,
 		"two.parquet":        "dataset: two.parquet: more than one column holds vectors; choose one by name, as in FILE#a; it has title (string), a (list of double), b (list of double)",
 		"no_vectors.parquet": "dataset: no_vectors.parquet: no column holds vectors; it has title (string), n (int64): too few vectors",
-		"null.parquet":       `dataset: null.parquet: row 2 of column "emb" is null or empty, want 3 values; leave the row out: dimensions differ`,
+		"null.parquet":       `dataset: null.parquet: row 2 of column "emb" is null or empty; leave the row out: dimensions differ`,
 		"labels_i8.npy":      "dataset: labels_i8.npy: an array of shape (5) holds no vectors, which take two dimensions: rows and values: dimensions differ",
 		"labels_text.npy":    "dataset: labels_text.npy: it holds <U3 (5), which are no real numbers; write it with x.astype('float32')",
 		"nowhere.npy":        "dataset: open testdata/nowhere.npy: no such file or directory",

@@ -83,9 +83,12 @@ func openJSON(f *File, src *source, o Options, vectors bool) error {
 func (d *jsonRows) fromArray(src *source) {
 	limit := &valueLimit{r: src.r}
 	dec := json.NewDecoder(limit)
-	begun := false
+	begun, ended := false, false
 	d.place = func() string { return fmt.Sprintf("before byte %d", dec.InputOffset()) }
 	d.value = func() ([]byte, error) {
+		if ended {
+			return nil, io.EOF
+		}
 		limit.left = maxLine
 		if !begun {
 			begun = true
@@ -97,6 +100,7 @@ func (d *jsonRows) fromArray(src *source) {
 			if _, err := dec.Token(); err != nil { // the closing bracket
 				return nil, fmt.Errorf("it is cut short: its array does not end: %w", noEOF(err))
 			}
+			ended = true
 			return nil, io.EOF
 		}
 		var raw json.RawMessage

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,7 +63,10 @@ func openParquet(f *File, src *source, o Options, vectors bool) error {
 		if lists[i].Optional() {
 			d.null--
 		}
-		if d.dim, err = firstLength(lists[i]); err != nil {
+		d.vector = newCursor(lists[i])
+		d.dim, err = d.list(nil) // the first one
+		d.vector.close()
+		if err != nil {
 			return err
 		}
 		d.vector = newCursor(lists[i])
@@ -168,8 +172,12 @@ type cursor struct {
 	pages  parquet.Pages
 	page   parquet.Page
 	values parquet.ValueReader
-	buf    []parquet.Value
+	buf    []parquet.Value // values lo to hi are still to be taken
 	lo, hi int
+	// Instead of buf, of a page of numbers as they lie: no dictionary, no nulls. There lo and hi are places in these.
+	floats  []float32
+	doubles []float64
+	levels  []byte // 0 where a row begins
 }
 
 func newCursor(c *parquet.Column) *cursor {
@@ -177,51 +185,105 @@ func newCursor(c *parquet.Column) *cursor {
 }
 
 func (c *cursor) close() error {
-	if c.page != nil {
-		parquet.Release(c.page)
-		c.page = nil
-	}
+	c.release()
 	return c.pages.Close()
 }
 
-// peek returns the next value and leaves it there; io.EOF at the end. It is good until the call after c.lo has grown.
-func (c *cursor) peek() (*parquet.Value, error) {
-	for c.lo == c.hi {
-		if c.page == nil {
-			page, err := c.pages.ReadPage()
-			if err != nil {
-				return nil, err
-			}
-			c.page, c.values = page, page.Values()
-		}
-		n, err := c.values.ReadValues(c.buf)
-		c.lo, c.hi = 0, n
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		if n == 0 {
-			parquet.Release(c.page)
-			c.page = nil
-		}
+func (c *cursor) release() {
+	if c.page != nil {
+		parquet.Release(c.page)
 	}
-	return &c.buf[c.lo], nil
+	c.page, c.floats, c.doubles, c.levels, c.lo, c.hi = nil, nil, nil, nil, 0, 0
 }
 
-// firstLength returns how many values the first list has.
-func firstLength(col *parquet.Column) (int, error) {
-	c := newCursor(col)
-	defer c.close()
-	for n := 0; ; n++ {
-		v, err := c.peek()
-		if err == io.EOF || err == nil && n > 0 && v.RepetitionLevel() == 0 {
-			return n, nil
+// fill sees to it that there is a value to take; io.EOF at the end.
+func (c *cursor) fill() error {
+	for c.lo == c.hi {
+		if c.page != nil && c.levels == nil {
+			n, err := c.values.ReadValues(c.buf)
+			if err != nil && err != io.EOF {
+				return err
+			}
+			if c.lo, c.hi = 0, n; n > 0 {
+				return nil
+			}
 		}
+		c.release()
+		page, err := c.pages.ReadPage()
 		if err != nil {
-			return 0, fmt.Errorf("it is damaged: %w", err)
+			return err
 		}
-		if n > maxDim {
+		c.page, c.values = page, page.Values()
+		c.spread()
+	}
+	return nil
+}
+
+// spread lays a page open whose numbers can be taken as they lie.
+func (c *cursor) spread() {
+	levels, kind := c.page.RepetitionLevels(), c.page.Type().Kind()
+	if len(levels) == 0 || c.page.Dictionary() != nil || c.page.NumNulls() != 0 || kind != parquet.Float && kind != parquet.Double {
+		return
+	}
+	data := c.page.Data()
+	if kind == parquet.Float {
+		c.floats = data.Float()
+	} else {
+		c.doubles = data.Double()
+	}
+	if len(c.floats)+len(c.doubles) != len(levels) {
+		c.floats, c.doubles = nil, nil
+		return
+	}
+	c.levels, c.hi = levels, len(levels)
+}
+
+// copy copies numbers lo to hi of a page that is spread out, as many as dst has room for.
+func (c *cursor) copy(dst []float32, lo, hi int) {
+	if c.doubles == nil {
+		copy(dst, c.floats[lo:hi])
+		return
+	}
+	for i := range min(len(dst), hi-lo) {
+		dst[i] = float32(c.doubles[lo+i])
+	}
+}
+
+// list reads the list of one row to dst, as far as it has room, and returns how many values the list has.
+func (d *parquetReader) list(dst []float32) (n int, err error) {
+	c := d.vector
+	for {
+		if err := c.fill(); err == io.EOF && n > 0 {
+			return n, nil
+		} else if err != nil {
+			return n, d.damaged(err)
+		}
+		if c.levels != nil {
+			if n > 0 && c.levels[c.lo] == 0 {
+				return n, nil
+			}
+			end := c.hi
+			if i := bytes.IndexByte(c.levels[c.lo+1:], 0); i >= 0 {
+				end = c.lo + 1 + i
+			}
+			c.copy(dst[min(n, len(dst)):], c.lo, end)
+			n, c.lo = n+end-c.lo, end
+			continue
+		}
+		v := &c.buf[c.lo]
+		if n > 0 && v.RepetitionLevel() == 0 {
 			return n, nil
 		}
+		if v.IsNull() {
+			if v.DefinitionLevel() < d.null {
+				return n, fmt.Errorf("row %d of column %q is null or empty; leave the row out: %w", d.row, d.name, vec.ErrDim)
+			}
+			return n, fmt.Errorf("row %d, column %d is null; mend or leave out the row: %w", d.row, n, vec.ErrNotFinite)
+		}
+		if n < len(dst) {
+			setFloat32(dst[n:n+1], v)
+		}
+		n++
 		c.lo++
 	}
 }
@@ -233,7 +295,11 @@ func (d *parquetReader) next(dst vec.Matrix, b *block) (int, error) {
 	}
 	for i := range n {
 		if d.vector != nil {
-			if err := d.list(dst.Row(i)); err != nil {
+			got, err := d.list(dst.Row(i))
+			if err == nil && got != d.dim {
+				err = fmt.Errorf("row %d has %d values, want %d: %w", d.row, got, d.dim, vec.ErrDim)
+			}
+			if err != nil {
 				return 0, err
 			}
 		}
@@ -254,33 +320,6 @@ func (d *parquetReader) next(dst vec.Matrix, b *block) (int, error) {
 		d.row++
 	}
 	return n, nil
-}
-
-// list reads the vector of one row.
-func (d *parquetReader) list(dst []float32) error {
-	c := d.vector
-	for n := 0; ; n++ {
-		v, err := c.peek()
-		if err == io.EOF && n > 0 || err == nil && n > 0 && v.RepetitionLevel() == 0 {
-			if n != d.dim {
-				return fmt.Errorf("row %d has %d values, want %d: %w", d.row, n, d.dim, vec.ErrDim)
-			}
-			return nil
-		}
-		if err != nil {
-			return d.damaged(err)
-		}
-		if v.IsNull() {
-			if v.DefinitionLevel() < d.null {
-				return fmt.Errorf("row %d of column %q is null or empty, want %d values; leave the row out: %w", d.row, d.name, d.dim, vec.ErrDim)
-			}
-			return fmt.Errorf("row %d, column %d is null; mend or leave out the row: %w", d.row, n, vec.ErrNotFinite)
-		}
-		if n < len(dst) {
-			setFloat32(dst[n:n+1], v)
-		}
-		c.lo++
-	}
 }
 
 func (d *parquetReader) damaged(err error) error {
@@ -306,10 +345,10 @@ func setFloat32(dst []float32, v *parquet.Value) {
 }
 
 func (c *cursor) text() (string, error) {
-	v, err := c.peek()
-	if err != nil {
+	if err := c.fill(); err != nil {
 		return "", err
 	}
+	v := &c.buf[c.lo]
 	c.lo++
 	if v.IsNull() {
 		return "", nil

@@ -71,13 +71,24 @@ func (f *File) load() (*Set, error) {
 	}
 	step := max(1, readBuffer/4/f.dim)
 	for {
-		have := s.X.Rows * f.dim
-		s.X.Data = slices.Grow(s.X.Data, min(step*f.dim, max(f.dim, cap(s.X.Data)-have)))
-		into := vec.Matrix{Rows: min(step, (cap(s.X.Data)-have)/f.dim), Cols: f.dim}
-		into.Data = s.X.Data[have : have+into.Rows*f.dim]
+		have, room := len(s.X.Data), (cap(s.X.Data)-len(s.X.Data))/f.dim
+		into := vec.Matrix{Rows: min(step, room), Cols: f.dim}
+		switch {
+		case s.X.Rows == f.rows: // all are there, and the end is next, unless the file promised too little
+			into = vec.NewMatrix(1, f.dim)
+		case room == 0:
+			s.X.Data = slices.Grow(s.X.Data, step*f.dim)
+			into.Rows = step
+			fallthrough
+		default:
+			into.Data = s.X.Data[have : have+into.Rows*f.dim]
+		}
 		n, err := f.Next(into)
 		if err == io.EOF {
 			break
+		}
+		if err == nil && s.X.Rows == f.rows {
+			err = f.src.wrap(fmt.Errorf("it has more rows than the %d it promises", f.rows))
 		}
 		if err != nil {
 			return nil, err
@@ -90,16 +101,6 @@ func (f *File) load() (*Set, error) {
 		}
 		if f.o.Progress != nil {
 			f.o.Progress(s.X.Rows, f.rows)
-		}
-		if s.X.Rows == f.rows && cap(s.X.Data) == len(s.X.Data) {
-			// All are there; what is left to see is that nothing more comes, without room for it.
-			if n, err := f.Next(vec.NewMatrix(1, f.dim)); err != io.EOF {
-				if err == nil {
-					err = f.src.wrap(fmt.Errorf("it has more rows than the %d it promises", s.X.Rows-1+n))
-				}
-				return nil, err
-			}
-			break
 		}
 	}
 	if s.X.Rows == 0 {
