@@ -1,0 +1,137 @@
+package flat
+
+import (
+	"bytes"
+	"io"
+	"slices"
+
+	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/quantize"
+	"github.com/latent-go/latent/vec"
+)
+
+const (
+	kind    = "index.flat"
+	version = 1
+)
+
+// An artifact of kind index.flat has the sections
+//
+//	meta    JSON, as header below
+//	codec   artifact: the codec
+//	ids     uint32 a vector: the caller's
+//	codes   CodeSize bytes a vector
+type header struct {
+	Dim     int        `json:"dim"`
+	Metric  vec.Metric `json:"metric"`
+	Vectors int        `json:"vectors"`
+}
+
+// WriteTo writes the index as an artifact that Read and Open read.
+func (ix *Index) WriteTo(w io.Writer) (int64, error) {
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	codec, err := artifact.Bytes("codec", ix.codec)
+	if err != nil {
+		return 0, err
+	}
+	return artifact.Write(w, kind, version,
+		artifact.JSON("meta", header{ix.Dim(), ix.metric, len(ix.ids)}),
+		codec,
+		artifact.Numbers("ids", ix.ids),
+		artifact.Section{Name: "codes", Data: ix.codes},
+	)
+}
+
+// Read reads an index that WriteTo wrote, and not a byte further. The codec in it is read by readCodec, which is the
+// Read of the codec's package, or one that knows several. What is no sound index gives *artifact.CorruptError.
+func Read[C quantize.Codec](r io.Reader, readCodec func(io.Reader) (C, error)) (*Index, error) {
+	f, err := artifact.Read(r, kind, version)
+	if err != nil {
+		return nil, err
+	}
+	return from(f, readCodec)
+}
+
+// Open is Read from a file, memory-mapped: codes are used as they lie there, until the first Add or Delete, which
+// copies them and leaves the file. Close it when done.
+func Open[C quantize.Codec](path string, readCodec func(io.Reader) (C, error)) (*Index, error) {
+	f, err := artifact.Open(path, kind, version)
+	if err != nil {
+		return nil, err
+	}
+	ix, err := from(f, readCodec)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return ix, nil
+}
+
+func from[C quantize.Codec](f *artifact.File, readCodec func(io.Reader) (C, error)) (*Index, error) {
+	var h header
+	if err := f.Decode("meta", &h); err != nil {
+		return nil, err
+	}
+	raw, err := f.Raw("codec")
+	if err != nil {
+		return nil, err
+	}
+	c, err := readCodec(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	if c.Dim() != h.Dim {
+		return nil, f.Reject("vectors have %d dimensions, their codec has %d", h.Dim, c.Dim())
+	}
+	ix := New(c, h.Metric)
+	if ix.ids, err = artifact.Slice[uint32](f, "ids"); err != nil {
+		return nil, err
+	}
+	if ix.codes, err = f.Raw("codes"); err != nil {
+		return nil, err
+	}
+	if len(ix.ids) != h.Vectors || len(ix.codes)/ix.size != h.Vectors || len(ix.codes)%ix.size != 0 {
+		return nil, f.Reject("%d IDs and %d bytes of codes for %d vectors of %d bytes", len(ix.ids), len(ix.codes), h.Vectors, ix.size)
+	}
+	sorted := ix.ids
+	if !slices.IsSorted(sorted) {
+		sorted = slices.Sorted(slices.Values(sorted))
+	}
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] == sorted[i-1] {
+			return nil, f.Reject("ID %d twice", sorted[i])
+		}
+	}
+	ix.file, ix.rows, ix.last = f, nil, unknown
+	return ix, nil
+}
+
+// thaw makes ready for a change: a view of a file becomes a copy.
+func (ix *Index) thaw() {
+	ix.locate()
+	if ix.file == nil {
+		return
+	}
+	codes, ids := slices.Clone(ix.codes), slices.Clone(ix.ids)
+	ix.mu.Lock()
+	ix.codes, ix.ids = codes, ids
+	ix.mu.Unlock()
+	ix.file.Close() // of a mapping that was only read: nothing can be lost
+	ix.file = nil
+}
+
+// Close lets go of the file that the index was opened from, after which the index is empty. An index that was not
+// opened from a file, or changed since, it leaves as it is.
+func (ix *Index) Close() error {
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	if ix.file == nil {
+		return nil
+	}
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	f := ix.file
+	ix.file, ix.codes, ix.ids, ix.rows, ix.last = nil, nil, nil, map[uint32]int{}, -1
+	return f.Close()
+}

@@ -1,0 +1,384 @@
+// Package flat is the index that looks at every vector: exact over the vectors themselves, and over codes as exact as
+// these. It is the truth that other indexes are tested against, and up to some ten thousand vectors the fastest.
+//
+//	ix := flat.New(scalar.Float32(768), vec.Cosine)
+//	err := ix.Add(ctx, nil, x)
+//	res, err := ix.Search(ctx, q, index.Query{K: 10})
+package flat
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/quantize"
+	"github.com/latent-go/latent/vec"
+)
+
+// Index holds codes in one run of memory, without gaps. It is safe for concurrent use: searches run side by side; an Add
+// or Delete waits for those under way before it publishes what it changed.
+type Index struct {
+	codec   quantize.Codec
+	metric  vec.Metric
+	size    int  // of a code
+	isFloat bool // codes are the vectors themselves, as they lie in memory
+
+	mu    sync.RWMutex // guards codes and ids; writers hold writer too, and may read without mu
+	codes []byte       // size each
+	ids   []uint32     // of the caller, one a row
+
+	writer sync.Mutex
+	rows   map[uint32]int // row of each ID; nil until wanted
+	last   int64          // largest ID in use, -1 if there is none, or unknown
+	file   *artifact.File // whose bytes codes and ids are a view of, until the first change
+
+	scanners sync.Pool
+}
+
+const unknown = -2
+
+// New returns an empty index that stores vectors as codes of c. A metric that vec does not have panics.
+func New(c quantize.Codec, m vec.Metric) *Index {
+	if m > vec.Manhattan {
+		panic("flat: no " + m.String())
+	}
+	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: keepsFloats(c), rows: map[uint32]int{}, last: -1}
+	ix.scanners.New = func() any {
+		q := make([]float32, c.Dim())
+		return &scanner{q: q, scorer: c.Scorer(m, q), dist: make([]float32, scanRows)}
+	}
+	return ix
+}
+
+// keepsFloats reports whether the codes of c are float32 values as this machine keeps them, by encoding some.
+func keepsFloats(c quantize.Codec) bool {
+	if c.CodeSize() != 4*c.Dim() {
+		return false
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	v := make([]float32, c.Dim())
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	same := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
+	return string(c.Encode(nil, v)) == string(same)
+}
+
+// Codec returns the codec of the stored vectors.
+func (ix *Index) Codec() quantize.Codec { return ix.codec }
+
+// Dim is the dimension of the vectors.
+func (ix *Index) Dim() int { return ix.codec.Dim() }
+
+// Metric is what nearness means.
+func (ix *Index) Metric() vec.Metric { return ix.metric }
+
+// Len is the number of vectors stored.
+func (ix *Index) Len() int {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return len(ix.ids)
+}
+
+// SizeBytes is the memory of codes and IDs.
+func (ix *Index) SizeBytes() int64 {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return int64(len(ix.codes)) + 4*int64(len(ix.ids))
+}
+
+const addRows = 4096 // encoded and published at a time
+
+// Add is as in [index.Index].
+func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ids != nil && len(ids) != x.Rows {
+		return fmt.Errorf("flat: add: %d IDs for %d vectors: %w", len(ids), x.Rows, index.ErrID)
+	}
+	if x.Rows == 0 {
+		return nil
+	}
+	if err := ix.check(x); err != nil {
+		return fmt.Errorf("flat: add: %w", err)
+	}
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	if ids == nil {
+		next := ix.largest() + 1
+		if next+int64(x.Rows)-1 > math.MaxUint32 {
+			return fmt.Errorf("flat: add: no IDs for %d vectors after %d; give IDs: %w", x.Rows, next-1, index.ErrID)
+		}
+		ids = make([]uint32, x.Rows)
+		for i := range ids {
+			ids[i] = uint32(next) + uint32(i)
+		}
+	}
+	ix.thaw()
+	codes := make([]byte, min(x.Rows, addRows)*ix.size)
+	for lo := 0; lo < x.Rows; lo += addRows {
+		hi := min(lo+addRows, x.Rows)
+		if err := ix.encode(ctx, codes, x.Slice(lo, hi)); err != nil {
+			return err
+		}
+		ix.publish(ids[lo:hi], codes)
+	}
+	return nil
+}
+
+// check returns why x cannot be added or searched for.
+func (ix *Index) check(x vec.Matrix) error {
+	if x.Cols != ix.Dim() {
+		return fmt.Errorf("vectors have %d dimensions, the index has %d: %w", x.Cols, ix.Dim(), vec.ErrDim)
+	}
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if ix.metric == vec.Cosine {
+		for i := range x.Rows {
+			if vec.Norm(x.Row(i)) == 0 {
+				return fmt.Errorf("row %d has no direction, which cosine needs: %w", i, vec.ErrZero)
+			}
+		}
+	}
+	return nil
+}
+
+// encode writes the codes of the rows of x one after another.
+func (ix *Index) encode(ctx context.Context, codes []byte, x vec.Matrix) error {
+	return vec.Blocks(ctx, x.Rows, 256, func(lo, hi int) error {
+		var unit []float32
+		if ix.metric == vec.Cosine {
+			unit = make([]float32, x.Cols)
+		}
+		for i := lo; i < hi; i++ {
+			v := x.Row(i)
+			if unit != nil {
+				vec.Normalize(unit, v)
+				v = unit
+			}
+			ix.codec.Encode(codes[i*ix.size:i*ix.size:(i+1)*ix.size], v)
+		}
+		return nil
+	})
+}
+
+// publish stores codes under ids.
+func (ix *Index) publish(ids []uint32, codes []byte) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	for i, id := range ids {
+		code := codes[i*ix.size : (i+1)*ix.size]
+		if row, used := ix.rows[id]; used {
+			copy(ix.codes[row*ix.size:], code)
+			continue
+		}
+		ix.rows[id] = len(ix.ids)
+		ix.ids = append(ix.ids, id)
+		ix.codes = append(ix.codes, code...)
+		if ix.last != unknown {
+			ix.last = max(ix.last, int64(id))
+		}
+	}
+}
+
+// Delete is as in [index.Index]. The last vector takes the place of the one deleted.
+func (ix *Index) Delete(ids ...uint32) int {
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	ix.locate()
+	if !slices.ContainsFunc(ids, func(id uint32) bool { _, used := ix.rows[id]; return used }) {
+		return 0
+	}
+	ix.thaw()
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	n := 0
+	for _, id := range ids {
+		row, used := ix.rows[id]
+		if !used {
+			continue
+		}
+		n++
+		delete(ix.rows, id)
+		if end := len(ix.ids) - 1; row < end {
+			ix.ids[row] = ix.ids[end]
+			ix.rows[ix.ids[row]] = row
+			copy(ix.code(row), ix.code(end))
+		}
+		ix.ids = ix.ids[:len(ix.ids)-1]
+		ix.codes = ix.codes[:len(ix.codes)-ix.size]
+		if int64(id) == ix.last {
+			ix.last = unknown
+		}
+	}
+	return n
+}
+
+func (ix *Index) code(row int) []byte { return ix.codes[row*ix.size : (row+1)*ix.size] }
+
+// largest returns the largest ID in use, or -1.
+func (ix *Index) largest() int64 {
+	if ix.last == unknown {
+		ix.last = -1
+		for _, id := range ix.ids {
+			ix.last = max(ix.last, int64(id))
+		}
+	}
+	return ix.last
+}
+
+// locate sees to it that ix.rows knows where each ID is.
+func (ix *Index) locate() {
+	if ix.rows != nil {
+		return
+	}
+	ix.rows = make(map[uint32]int, len(ix.ids))
+	for row, id := range ix.ids {
+		ix.rows[id] = row
+	}
+}
+
+// Search is as in [index.Index]. It measures all vectors, large stores on all processors. Query.Keep is asked only
+// about those that would be hits, and must not change the index.
+func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return index.Result{}, err
+	}
+	if q.K < 1 {
+		return index.Result{}, fmt.Errorf("flat: search for %d neighbours; 1 or more make sense: %w", q.K, index.ErrQuery)
+	}
+	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
+		return index.Result{}, fmt.Errorf("flat: search: %w", err)
+	}
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	n := len(ix.ids)
+	if n == 0 {
+		return index.Result{}, nil
+	}
+	k := min(q.K, n)
+	s := ix.scanner(v, k)
+	defer ix.scanners.Put(s)
+	size := n
+	if procs := runtime.GOMAXPROCS(0); procs > 1 && q.Keep == nil { // Keep belongs to this goroutine
+		size = max((n+procs-1)/procs, shareBytes/ix.size+1)
+	}
+	if size >= n {
+		if err := s.scan(ctx, ix, 0, n, q.Keep); err != nil {
+			return index.Result{}, err
+		}
+	} else {
+		var merge sync.Mutex
+		if err := vec.Blocks(ctx, n, size, func(lo, hi int) error {
+			part := ix.scanner(v, min(k, hi-lo))
+			defer ix.scanners.Put(part)
+			err := part.scan(ctx, ix, lo, hi, nil)
+			merge.Lock()
+			defer merge.Unlock()
+			s.top.Merge(part.top)
+			return err
+		}); err != nil {
+			return index.Result{}, err
+		}
+	}
+	return index.Result{Hits: s.hits(), Distances: n}, nil
+}
+
+// Score returns the distance of v to the stored vector of each of ids, in their order; IDs not in use are left out. Of
+// v it asks what Search does.
+func (ix *Index) Score(v []float32, ids []uint32) ([]index.Hit, error) {
+	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
+		return nil, fmt.Errorf("flat: score: %w", err)
+	}
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	ix.locate()
+	hits, rows := make([]index.Hit, 0, len(ids)), make([]uint32, 0, len(ids))
+	for _, id := range ids {
+		if row, used := ix.rows[id]; used {
+			hits, rows = append(hits, index.Hit{ID: id}), append(rows, uint32(row))
+		}
+	}
+	s := ix.scanner(v, 1)
+	defer ix.scanners.Put(s)
+	dist := make([]float32, len(rows))
+	s.scorer.DistancesAt(dist, ix.codes, rows)
+	for i, d := range dist {
+		hits[i].Distance = d
+	}
+	return hits, nil
+}
+
+const (
+	scanRows   = 512     // measured at a time
+	shareBytes = 1 << 20 // of codes, below which a scan is not worth a goroutine
+)
+
+// scanner holds what one scan needs.
+type scanner struct {
+	q      []float32
+	scorer quantize.Scorer
+	dist   []float32
+	at     []uint32
+	k      int
+	top    *vec.TopK
+}
+
+// scanner returns one ready for v.
+func (ix *Index) scanner(v []float32, k int) *scanner {
+	s := ix.scanners.Get().(*scanner)
+	if ix.metric == vec.Cosine {
+		vec.Normalize(s.q, v)
+	} else {
+		copy(s.q, v)
+	}
+	s.scorer.Reset(s.q)
+	if s.top == nil || s.k != k {
+		s.k, s.top = k, vec.NewTopK(k)
+	}
+	s.top.Reset()
+	return s
+}
+
+// scan measures rows lo to hi.
+func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(uint32) bool) error {
+	for ; lo < hi; lo += scanRows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		end := min(lo+scanRows, hi)
+		dist, ids := s.dist[:end-lo], ix.ids[lo:end]
+		s.scorer.Distances(dist, ix.codes[lo*ix.size:end*ix.size])
+		if keep == nil {
+			s.top.PushAll(dist, ids)
+			continue
+		}
+		s.at = vec.AtMost(s.at[:0], dist, s.top.Bound())
+		for _, i := range s.at {
+			if dist[i] <= s.top.Bound() && keep(ids[i]) {
+				s.top.Push(dist[i], ids[i])
+			}
+		}
+	}
+	return nil
+}
+
+func (s *scanner) hits() []index.Hit { return hitsOf(s.top) }
+
+func hitsOf(top *vec.TopK) []index.Hit {
+	ids, distances := top.Append(make([]uint32, 0, top.Len()), make([]float32, 0, top.Len()))
+	hits := make([]index.Hit, len(ids))
+	for i := range hits {
+		hits[i] = index.Hit{ID: ids[i], Distance: distances[i]}
+	}
+	return hits
+}
