@@ -252,14 +252,15 @@ func (b *batch) find(s *searcher, i int) {
 	if ix.live == 0 {
 		return
 	}
+	ef := min(ix.o.EfConstruction, ix.live)
 	s.begin(b.rows.Row(i))
 	at := s.descend(s.start(), ix.top, node.level)
 	for l := min(node.level, ix.top); l >= 0; l-- {
 		var near []uint64
 		if ix.buried == 0 {
-			near = s.walk(context.Background(), at, l, ix.o.EfConstruction)
+			near = s.walk(context.Background(), at, l, ef)
 		} else { // buried nodes are walked through, not linked to
-			near = s.walkWhere(context.Background(), at, l, ix.o.EfConstruction, ix.isAlive)
+			near = s.walkWhere(context.Background(), at, l, ef, ix.isAlive)
 		}
 		node.near[l] = append(node.near[l], near...)
 		if len(near) > 0 {
@@ -273,8 +274,8 @@ func (b *batch) link(s *searcher, i int) {
 	ix, node := b.ix, &b.new[i]
 	s.begin(b.rows.Row(i))
 	next := s.next[:0]
-	for _, mate := range b.new[:i] {
-		next = append(next, mate.slot)
+	for j := range i {
+		next = append(next, b.new[j].slot)
 	}
 	dist := s.measure(next)
 	for j, d := range dist {
@@ -454,8 +455,8 @@ func (b *batch) commit() {
 	for i := range b.work {
 		ix.relinked(&b.work[i])
 	}
-	for i, node := range b.new {
-		id := b.ids[i]
+	for i := range b.new {
+		node, id := &b.new[i], b.ids[i]
 		if old, ok := ix.slots[id]; ok {
 			ix.bury(old)
 		}

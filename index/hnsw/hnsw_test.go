@@ -548,15 +548,6 @@ func TestKeepFindsAllThatMatch(t *testing.T) {
 	}
 }
 
-func TestSearchAllocatesItsHitsOnly(t *testing.T) {
-	x := generate(t, "synthetic:cube?d=16&n=2000")
-	ix := built(t, x, Options{Metric: vec.Cosine, EfConstruction: 40})
-	q := index.Query{K: 10, Effort: 50}
-	if n := testing.AllocsPerRun(100, func() { ix.Search(background, x.Row(3), q) }); n > 1 {
-		t.Errorf("%v allocations a search, want 1", n)
-	}
-}
-
 func TestKeysOrderAsDistances(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.Float32().Draw(t, "a"), rapid.Float32().Draw(t, "b")
