@@ -31,6 +31,83 @@ func BenchmarkDot(b *testing.B)       { benchmarkPair(b, Dot) }
 func BenchmarkSquaredL2(b *testing.B) { benchmarkPair(b, SquaredL2) }
 func BenchmarkL1(b *testing.B)        { benchmarkPair(b, L1) }
 
+func BenchmarkBytes(b *testing.B) {
+	for _, d := range []int{64, 100, 768} {
+		x, y := make([]byte, d), make([]byte, d)
+		for _, k := range []struct {
+			name string
+			run  func()
+		}{
+			{"DotUint8", func() { DotUint8(x, y) }},
+			{"DotInt8", func() { DotInt8(signed(x), signed(y)) }},
+			{"DotUint8Int8", func() { DotUint8Int8(x, signed(y)) }},
+			{"SquaredL2Uint8", func() { SquaredL2Uint8(x, y) }},
+			{"SquaredL2Int8", func() { SquaredL2Int8(signed(x), signed(y)) }},
+			{"L1Uint8", func() { L1Uint8(x, y) }},
+			{"L1Int8", func() { L1Int8(signed(x), signed(y)) }},
+			{"Hamming", func() { Hamming(x, y) }},
+		} {
+			b.Run(fmt.Sprintf("%s/d=%d", k.name, d), func(b *testing.B) {
+				for b.Loop() {
+					k.run()
+				}
+				perRow(b, 1, d)
+			})
+		}
+	}
+}
+
+func BenchmarkHammings(b *testing.B) {
+	for _, size := range []int{12, 16, 96} { // 96, 128 and 768 bits
+		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) {
+			const n = 1024
+			q, rows, dst := make([]byte, size), make([]byte, n*size), make([]int32, n)
+			for b.Loop() {
+				Hammings(dst, q, rows, 0)
+			}
+			perRow(b, n, size)
+		})
+	}
+}
+
+// BenchmarkConvert writes and reads rows.
+func BenchmarkConvert(b *testing.B) {
+	const d = 768
+	for f := Float32; f <= Uint4; f++ {
+		v := random(rand.New(rand.NewPCG(1, 1)), make([]float32, d))
+		row := f.Append(nil, v)
+		b.Run(fmt.Sprintf("%v/append", f), func(b *testing.B) {
+			for b.Loop() {
+				row = f.Append(row[:0], v)
+			}
+			perRow(b, 1, 4*d)
+		})
+		b.Run(fmt.Sprintf("%v/decode", f), func(b *testing.B) {
+			for b.Loop() {
+				f.Decode(v, row)
+			}
+			perRow(b, 1, 4*d)
+		})
+	}
+}
+
+// BenchmarkScale writes a vector of 768.
+func BenchmarkScale(b *testing.B) {
+	x, y := make([]float32, 768), make([]float32, 768)
+	b.Run("Scale", func(b *testing.B) {
+		for b.Loop() {
+			Scale(x, y, 0.5)
+		}
+		perRow(b, 1, 4*768)
+	})
+	b.Run("AddScaled", func(b *testing.B) {
+		for b.Loop() {
+			AddScaled(x, y, 0.5)
+		}
+		perRow(b, 1, 4*768)
+	})
+}
+
 // BenchmarkGather is what graph search does: 24 rows at random places, in cache (1 MiB) or beyond it (1 GiB). "one by one"
 // is the same with a call a row.
 func BenchmarkGather(b *testing.B) {

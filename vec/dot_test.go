@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -251,6 +252,38 @@ func TestCodeKernels(t *testing.T) {
 	})
 }
 
+// What lies beside a row must not come in, not even times zero: here it is NaN.
+func TestNeighboursAreNaN(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		for f := Float32; f <= BFloat16; f++ {
+			for d := range 131 {
+				size := f.Size(d)
+				data := bytes.Repeat([]byte{0xff}, 11*size)
+				q, ones, dst := make([]float32, d), make([]float32, d), make([]float32, 5)
+				for i := range q {
+					q[i], ones[i] = 3, 1
+				}
+				for _, row := range []int{1, 3, 5, 7, 9} {
+					f.Append(data[row*size:row*size], ones)
+				}
+				c := Codes{Format: f, Data: data}
+				for want, score := range map[float32]func(ids []uint32){
+					3: func(ids []uint32) { c.DotsAt(dst, q, ids) },
+					4: func(ids []uint32) { c.SquaredL2sAt(dst, q, nil, ids) },
+					2: func(ids []uint32) { c.L1sAt(dst, q, nil, ids) },
+				} {
+					score([]uint32{1, 9, 3, 7, 5})
+					for _, got := range dst {
+						if got != want*float32(d) {
+							t.Fatalf("%v, d=%d: got %v, want %v", f, d, dst, want*float32(d))
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // Every half and bfloat16, through the kernels.
 func TestHalvesThroughKernels(t *testing.T) {
 	onEach(t, func(t *testing.T) {
@@ -309,6 +342,27 @@ func TestMisuse(t *testing.T) {
 	Dots(got, nil, nil) // the product of empty vectors is 0
 	if got[0] != 0 || got[1] != 0 {
 		t.Errorf("products of empty vectors are %v", got)
+	}
+}
+
+// Buffers of a search may lie on its stack: the kernels do not make them move to the heap.
+func TestNoAllocation(t *testing.T) {
+	rows, codes := make([]float32, 64), make([]byte, 64)
+	n := testing.AllocsPerRun(10, func() {
+		var q, dst [4]float32
+		var ids [4]uint32
+		var counts [4]int32
+		var b [16]byte
+		SquaredL2sAt(dst[:], q[:], rows, ids[:])
+		Dots(dst[:], q[:], rows[:16])
+		Codes{Format: Uint8, Data: codes}.SquaredL2sAt(dst[:], q[:], q[:], ids[:])
+		HammingsAt(counts[:], b[:], codes, 0, ids[:])
+		Normalize(q[:], q[:])
+		Dot(q[:], dst[:])
+		DotUint8(b[:], b[:])
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

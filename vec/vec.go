@@ -5,6 +5,7 @@
 // a search loop hands over many rows in one call, as in [SquaredL2sAt], because that, and not the language, decides
 // its speed. Plain Go is the definition of each kernel; on amd64 assembly with AVX2 or AVX-512 is chosen at start by
 // the processor's features, and agrees with the definition within rounding. The build tag noasm leaves only plain Go.
+// [Codes] are rows kept in fewer bytes, as halves or small integers, of which a float32 query asks the same.
 //
 // Kernels panic when the lengths of their slices do not fit together: that is a slip of the caller's. What comes from
 // outside, such as a matrix read from a file, is checked with [Matrix.Check], which gives errors.
