@@ -34,6 +34,9 @@ type Index interface {
 	// would refuse, with the same errors. When nothing matches there are no hits, and no error.
 	Search(ctx context.Context, v []float32, q Query) (Result, error)
 
+	// Vector returns the vector stored under id as its code keeps it, of length 1 under cosine; false if there is none.
+	Vector(id uint32) ([]float32, bool)
+
 	// Len is the number of vectors stored.
 	Len() int
 

@@ -211,6 +211,20 @@ func (s *suite) holds(ix index.Index, want map[uint32][]float32, q []float32) er
 			return fmt.Errorf("ID %d: %w", h.ID, err)
 		}
 	}
+	for id, v := range want {
+		kept, ok := ix.Vector(id)
+		if !ok {
+			return fmt.Errorf("ID %d has no Vector", id)
+		}
+		if err := s.near(s.metric.Distance(q, kept), q, v); err != nil {
+			return fmt.Errorf("Vector of ID %d: %w", id, err)
+		}
+		if _, ok := want[^id]; !ok {
+			if _, ok := ix.Vector(^id); ok {
+				return fmt.Errorf("ID %d has a Vector, it is not in use", ^id)
+			}
+		}
+	}
 	return nil
 }
 

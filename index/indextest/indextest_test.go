@@ -29,6 +29,15 @@ type plain struct {
 func (p *plain) Len() int           { p.mu.RLock(); defer p.mu.RUnlock(); return len(p.rows) }
 func (p *plain) Dim() int           { return p.dim }
 func (p *plain) Metric() vec.Metric { return p.m }
+func (p *plain) Vector(id uint32) ([]float32, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	v, ok := p.rows[id]
+	if p.fault == "vectors of others" && !ok {
+		return make([]float32, p.dim), true
+	}
+	return slices.Clone(v), ok
+}
 func (p *plain) SizeBytes() int64 {
 	if p.fault == "no size" {
 		return 0
@@ -231,6 +240,7 @@ func TestFaults(t *testing.T) {
 		"no size":                  "empty",
 		"IDs by count":             "ids",
 		"no replacing":             "ids",
+		"vectors of others":        "ids",
 		"no deleting":              "delete",
 		"counts what it was given": "delete",
 		"farthest first":           "order",
