@@ -24,15 +24,15 @@ type Options struct {
 // NoClip is the Clip of a range from the least to the greatest value.
 const NoClip = -1
 
-// FitInt8 returns the codec "sq8" for vectors like the rows of x: one byte a dimension. The ranges come from all rows
-// up to 16,384, and from that many evenly spaced ones of more. Without rows the error is vec.ErrTooFew, with a value
-// that is not finite vec.ErrNotFinite.
+// FitInt8 returns the codec "sq8" for vectors like the rows of x: one byte a dimension. The least and the greatest
+// value are those of all rows; the error of a range, and the shares outside of it, are taken over 4,096 evenly spaced
+// rows if there are more. Without rows the error is vec.ErrTooFew, with a value that is not finite vec.ErrNotFinite.
 func FitInt8(x vec.Matrix, o Options) (*Codec, error) { return fit(sq8, x, o) }
 
 // FitInt4 is FitInt8 for the codec "sq4": half a byte a dimension.
 func FitInt4(x vec.Matrix, o Options) (*Codec, error) { return fit(sq4, x, o) }
 
-const sampleRows = 1 << 14
+const sampleRows = 1 << 12
 
 // clips are the shares that Clip 0 tries. Of Gaussian data the best is near 0.004 with 4 bits and nearly none with 8.
 var clips = []float64{0, 0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.05}
@@ -56,52 +56,67 @@ func fit(k *kind, x vec.Matrix, o Options) (*Codec, error) {
 	}
 	c := &Codec{kind: k, dim: x.Cols, lo: make([]float32, x.Cols), step: make([]float32, x.Cols)}
 	rows := min(x.Rows, sampleRows)
-	at := func(i, j int) float32 { return x.Data[i*x.Rows/rows*x.Cols+j] }
+	weight := float64(rows) / float64(x.Rows) // of one value of the data in a sum over the sample
+	err := vec.Blocks(context.Background(), x.Cols, 64, func(from, to int) error {
+		for j := from; j < to; j++ {
+			c.lo[j], c.step[j] = x.Data[j], x.Data[j] // for now the least and the greatest value
+		}
+		for i := range x.Rows {
+			for j, v := range x.Row(i)[from:to] {
+				if v < c.lo[from+j] {
+					c.lo[from+j] = v
+				} else if v > c.step[from+j] {
+					c.step[from+j] = v
+				}
+			}
+		}
+		if o.Global {
+			return nil
+		}
+		values := make([]float32, rows)
+		for j := from; j < to; j++ {
+			for i := range values {
+				values[i] = x.Data[i*x.Rows/rows*x.Cols+j]
+			}
+			c.lo[j], c.step[j] = bestRange(values, c.lo[j], c.step[j], weight, try, k.top)
+		}
+		return nil
+	})
 	if o.Global {
-		// One sample of the values of all dimensions, every one of them in it.
 		values := make([]float32, 0, rows*x.Cols)
 		for i := range rows {
 			values = append(values, x.Row(i*x.Rows/rows)...)
 		}
-		lo, step := bestRange(values, try, k.top)
+		lo, step := bestRange(values, slices.Min(c.lo), slices.Max(c.step), weight, try, k.top)
 		for j := range c.lo {
 			c.lo[j], c.step[j] = lo, step
 		}
-		return c, nil
 	}
-	err := vec.Blocks(context.Background(), x.Cols, 16, func(from, to int) error {
-		values := make([]float32, rows)
-		for j := from; j < to; j++ {
-			for i := range values {
-				values[i] = at(i, j)
-			}
-			c.lo[j], c.step[j] = bestRange(values, try, k.top)
-		}
-		return nil
-	})
 	return c, err
 }
 
-// bestRange sorts values and returns the range, of those that leave one of the shares outside at each end, with the least
-// squared error over values; of equal ones the first.
-func bestRange(values []float32, shares []float64, top float32) (lo, step float32) {
+// bestRange sorts values, a sample of what lies between least and most, and returns the range, among those that leave
+// one of the shares outside at each end, with the least squared error over values and, with their weight, the two
+// extremes, which the sample may have missed; of equal ones the first.
+func bestRange(values []float32, least, most float32, weight float64, shares []float64, top float32) (lo, step float32) {
 	slices.Sort(values)
 	n := len(values)
-	least := math.Inf(1)
-	seen := -1
-	for _, share := range shares {
+	best := math.Inf(1)
+	for i, share := range shares {
 		out := int(share * float64(n))
-		if out == seen || 2*out >= n {
-			continue
+		l, h := values[out], values[n-1-out]
+		if share == 0 {
+			l, h = least, most
+		} else if out == 0 && i > 0 {
+			continue // that was share 0
 		}
-		seen = out
-		l := values[out]
-		s := float32((float64(values[n-1-out]) - float64(l)) / float64(top))
+		s := float32((float64(h) - float64(l)) / float64(top))
 		if len(shares) == 1 {
 			return l, s
 		}
-		if e := squaredError(values, l, s, top); e < least {
-			least, lo, step = e, l, s
+		e := squaredError(values, l, s, top) + weight*squaredError([]float32{least, most}, l, s, top)
+		if e < best {
+			best, lo, step = e, l, s
 		}
 	}
 	return lo, step
@@ -109,17 +124,20 @@ func bestRange(values []float32, shares []float64, top float32) (lo, step float3
 
 // squaredError is the sum over values of the squared difference to what they decode to.
 func squaredError(values []float32, lo, step, top float32) (sum float64) {
-	l, s, inverse := float64(lo), float64(step), 1/float64(step)
-	if s == 0 {
-		inverse = 0
+	l, s, last := float64(lo), float64(step), float64(top)
+	inverse := 0.0 // without a step, all is lo
+	if s > 0 {
+		inverse = 1 / s
 	}
 	for _, v := range values {
-		t := (float64(v) - l) * inverse
-		c := math.RoundToEven(max(0, min(float64(top), t)))
-		e := (t - c) * s
-		if s == 0 {
-			e = float64(v) - l
+		x := float64(v) - l
+		c := math.RoundToEven(x * inverse)
+		if c < 0 {
+			c = 0
+		} else if c > last {
+			c = last
 		}
+		e := x - c*s
 		sum += e * e
 	}
 	return sum

@@ -250,6 +250,21 @@ func TestConstantDimensionsCostNothing(t *testing.T) {
 	}
 }
 
+// A value that is rare, and in no sample, is in range all the same.
+func TestRareValuesAreInRange(t *testing.T) {
+	x := vec.NewMatrix(3*sampleRows, 2)
+	x.Row(1)[0], x.Row(7)[1] = 255, -30
+	for _, c := range all(t, x)[2:] {
+		if c.step[0] == c.step[1] {
+			continue // one range for all, which has no exact 0
+		}
+		got := c.Decode(nil, c.Encode(nil, []float32{255, -30}))
+		if lo, hi := c.Range(0); got[0] != 255 || got[1] != -30 {
+			t.Errorf("%v of range %v to %v: 255 and -30 became %v", c, lo, hi, got)
+		}
+	}
+}
+
 // The figures that Options quotes.
 func TestClippingHalvesTheErrorOfFourBits(t *testing.T) {
 	x := gaussian(rand.New(rand.NewPCG(4, 4)), 10_000, 8)
@@ -267,7 +282,7 @@ func TestClippingHalvesTheErrorOfFourBits(t *testing.T) {
 	// The best uniform quantiser of a unit Gaussian has an error of 0.01154 with 16 levels (Max 1960, table II).
 	full, clipped := mse(FitInt4, Options{Clip: NoClip}), mse(FitInt4, Options{})
 	t.Logf("4 bits: full range %.5f, clipped %.5f", full, clipped)
-	if !(clipped < 0.0121 && clipped < 0.6*full) { // seen 0.01164 and 0.02158
+	if !(clipped < 0.0121 && clipped < 0.6*full) { // seen 0.01176 and 0.02158
 		t.Errorf("4 bits: mean squared error %.5f, of the full range %.5f", clipped, full)
 	}
 	full, clipped = mse(FitInt8, Options{Clip: NoClip}), mse(FitInt8, Options{})
