@@ -187,8 +187,16 @@ func columnMeans(x vec.Matrix) []float64 {
 	mean := make([]float64, x.Cols)
 	blocks(x.Cols, 128, func(lo, hi int) {
 		sum := mean[lo:hi]
-		for i := range x.Rows {
-			for j, v := range x.Data[i*x.Cols+lo : i*x.Cols+hi] {
+		row := func(i int) []float32 { return x.Data[i*x.Cols+lo:][:len(sum)] }
+		i := 0
+		for ; i+4 <= x.Rows; i += 4 { // four rows for one visit to the sums
+			a, b, c, d := row(i), row(i+1), row(i+2), row(i+3)
+			for j := range sum {
+				sum[j] += (float64(a[j]) + float64(b[j])) + (float64(c[j]) + float64(d[j]))
+			}
+		}
+		for ; i < x.Rows; i++ {
+			for j, v := range row(i) {
 				sum[j] += float64(v)
 			}
 		}
