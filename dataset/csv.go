@@ -101,8 +101,8 @@ func cloneFields(fields [][]byte) [][]byte {
 // isHeader tells whether a names columns: where b has a number, a has none; or a counts three columns or more from 0, as
 // pandas does for columns without names.
 func (d *delimited) isHeader(a, b [][]byte, o Options, vectors bool) bool {
-	if len(b) != len(a) { // one record only, or a mistake that is met later
-		return len(b) == 0 && !slices.ContainsFunc(a, isVectorCell)
+	if len(b) != len(a) { // one record only, or a mistake that is met next
+		return !slices.ContainsFunc(a, isVectorCell) && (len(b) == 0 || slices.ContainsFunc(b, isVectorCell))
 	}
 	counts, numbers := len(a) > 2, false
 	for i := range a {
@@ -150,7 +150,7 @@ func isMissing(b []byte) bool {
 // assign decides by the header and a first record what each column is for.
 func (d *delimited) assign(f *File, sample [][]byte, header bool, o Options, vectors bool) error {
 	if len(sample) != len(d.names) {
-		return fmt.Errorf("line %d has %d columns, the header %d", d.l.n+1, len(sample), len(d.names))
+		return fmt.Errorf("line %d has %d columns, the header %d: %w", d.l.n, len(sample), len(d.names), vec.ErrDim)
 	}
 	id, err := pickID(d.names, o)
 	if err != nil {
@@ -158,7 +158,6 @@ func (d *delimited) assign(f *File, sample [][]byte, header bool, o Options, vec
 	}
 	var numeric, arrays []int
 	var described []string
-	text := 0
 	for i, b := range sample {
 		kind := "text"
 		switch {
@@ -170,9 +169,6 @@ func (d *delimited) assign(f *File, sample [][]byte, header bool, o Options, vec
 			kind, numeric = "number", append(numeric, i)
 		case i == 0 && id < 0 && !header:
 			id, kind = 0, "ID"
-		}
-		if kind == "text" {
-			text++
 		}
 		described = append(described, d.names[i]+" ("+kind+")")
 	}
@@ -209,7 +205,7 @@ func (d *delimited) assign(f *File, sample [][]byte, header bool, o Options, vec
 		for place, i := range chosen {
 			d.role[i] = place
 		}
-		d.dim = len(chosen)
+		d.dim, f.hasIDs = len(chosen), id >= 0 && d.role[id] == roleID
 	}
 	k := 0
 	for i, r := range d.role {
@@ -236,15 +232,15 @@ func (d *delimited) assign(f *File, sample [][]byte, header bool, o Options, vec
 func (d *delimited) choose(numeric []int, id int, header bool, o Options, described []string) ([]int, error) {
 	var chosen []int
 	if o.Column != "" {
+		taken := make([]bool, len(d.names))
 		for _, pattern := range strings.Split(o.Column, ",") {
 			found := false
 			for i, name := range d.names {
-				if ok, _ := path.Match(pattern, name); ok || name == pattern {
-					found = true
-					if !slices.Contains(chosen, i) {
-						chosen = append(chosen, i)
-					}
+				ok, _ := path.Match(pattern, name)
+				if ok = ok && i != id || name == pattern; ok && !taken[i] {
+					chosen, taken[i] = append(chosen, i), true
 				}
+				found = found || ok
 			}
 			if !found {
 				return nil, fmt.Errorf("no column %q; the columns are %s", pattern, list(described))
@@ -309,7 +305,7 @@ func (d *delimited) read() ([][]byte, error) {
 	d.record = append(d.record[:0], line...)
 	if d.quotes && bytes.Count(line, []byte{'"'})%2 == 1 { // a newline within quotes
 		from := d.l.n
-		for bytes.Count(d.record, []byte{'"'})%2 == 1 {
+		for open := true; open; {
 			more, err := d.l.next()
 			if err == io.EOF || len(d.record) > maxLine {
 				return nil, fmt.Errorf("line %d: a quote is opened and not closed", from)
@@ -318,6 +314,7 @@ func (d *delimited) read() ([][]byte, error) {
 				return nil, err
 			}
 			d.record = append(append(d.record, '\n'), more...)
+			open = open != (bytes.Count(more, []byte{'"'})%2 == 1)
 		}
 	}
 	d.record = bytes.TrimSuffix(d.record, []byte("\r"))
@@ -329,7 +326,7 @@ func (d *delimited) split(b []byte) ([][]byte, error) {
 	if d.quotes && bytes.IndexByte(b, '"') >= 0 {
 		return d.splitQuoted(b)
 	}
-	for {
+	for len(d.fields) < maxColumns {
 		i := bytes.IndexByte(b, d.delim)
 		if i < 0 {
 			d.fields = append(d.fields, b)
@@ -338,11 +335,12 @@ func (d *delimited) split(b []byte) ([][]byte, error) {
 		d.fields = append(d.fields, b[:i])
 		b = b[i+1:]
 	}
+	return nil, d.tooWide()
 }
 
 func (d *delimited) splitQuoted(b []byte) ([][]byte, error) {
 	d.scratch = slices.Grow(d.scratch[:0], len(b)) // fields point into it, so it must not move
-	for {
+	for len(d.fields) < maxColumns {
 		if len(b) == 0 || b[0] != '"' {
 			i := bytes.IndexByte(b, d.delim)
 			if i < 0 {
@@ -373,6 +371,11 @@ func (d *delimited) splitQuoted(b []byte) ([][]byte, error) {
 		}
 		b = b[1:]
 	}
+	return nil, d.tooWide()
+}
+
+func (d *delimited) tooWide() error {
+	return fmt.Errorf("line %d has more than %d columns", d.l.n, maxColumns)
 }
 
 func (d *delimited) next(dst vec.Matrix, b *block) (int, error) {

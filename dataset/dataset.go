@@ -105,10 +105,9 @@ func openPath(path string, o Options, vectors bool) (*File, error) {
 }
 
 // open finds out what src is and reads as much of it as it takes to know its dimension.
-func open(src *source, o Options, vectors bool) (_ *File, err error) {
+func open(src *source, o Options, vectors bool) (*File, error) {
 	f := &File{src: src, rows: -1, o: o}
-	defer recoverAs(&err, src)
-	if err = recognise(f, src, o, vectors); err != nil {
+	if err := recognise(f, src, o, vectors); err != nil {
 		return nil, src.wrap(err)
 	}
 	f.name = src.name
@@ -127,13 +126,6 @@ func open(src *source, o Options, vectors bool) (_ *File, err error) {
 		f.hasIDs, f.columns = false, nil
 	}
 	return f, nil
-}
-
-// recoverAs turns a panic of a decoder that is not ours, as of Parquet, into an error: a file must not end a program.
-func recoverAs(err *error, src *source) {
-	if r := recover(); r != nil {
-		*err = src.wrap(fmt.Errorf("it is damaged: %v", r))
-	}
 }
 
 // Format returns the name of the format, such as "npy", "parquet" or "glove".
@@ -176,7 +168,6 @@ func (f *File) Next(dst vec.Matrix) (n int, err error) {
 			f.strings.reset(len(f.columns))
 		}
 	}()
-	defer recoverAs(&err, f.src)
 	f.strings.reset(len(f.columns))
 	if n, err = f.dec.next(dst, &f.strings); err != nil {
 		if err != io.EOF {

@@ -50,6 +50,7 @@ func TestRecognise(t *testing.T) {
 		{name: "x", content: "ID,e\na,\"[1, 2]\"\n\"b\"\"c\",\"[3 4\n]\"\n", format: "csv", ids: "a|b\"c"},
 		{name: "x", content: "a,b,c\n1,2,9\n3,4,9\n", format: "csv", o: Options{Column: "a,b"}, columns: "c=9|9"},
 		{name: "x", content: "u,emb_a,emb_b\n9,1,2\n9,3,4\n", format: "csv", o: Options{Column: "emb_*", VectorsOnly: true}},
+		{name: "x", content: "id,a,b\nr,1,2\ns,3,4\n", format: "csv", o: Options{Column: "*"}, ids: "r|s"},
 		{name: "x", content: "k,a,b\nr,1,2\ns,3,4\n", format: "csv", o: Options{IDColumn: "k"}, ids: "r|s"},
 		{name: "x", content: `{"text":"a\nb","n":7,"v":[1,2],"id":"i"}` + "\n\n" + `{"id":9,"v":[3.0,4e0]}`, format: "jsonl", ids: "i|9", columns: "text=a\nb| n=7|"},
 		{name: "x", content: `{"v":[1,2],"w":[3]}` + "\n" + `{"v":[3,4],"w":[3]}`, format: "jsonl", o: Options{Column: "v"}, columns: "w=[3]|[3]"},
@@ -108,6 +109,11 @@ func TestErrors(t *testing.T) {
 		{"x.csv", "x,y\n1,2\n3,\n", `line 3: row 1, column "y" is empty; mend it, or name the columns`, nil},
 		{"x.csv", "x,y\n1,2\n3,4,5\n", "line 3, row 1: it has 3 columns, want 2", vec.ErrDim},
 		{"x.csv", "x,y\n1,2\n3,1e39\n", "row 1, column 1 is +Inf", vec.ErrNotFinite},
+		{"x.csv", "x,y\n1,2,3\n", "line 2 has 3 columns, the header 2", vec.ErrDim},
+		{"x.csv", strings.Repeat(",", maxColumns) + "\n", "line 1 has more than 1048576 columns", nil},
+		{"x.csv", "x,y\n1,\"" + strings.Repeat("\n", maxLine+1), "a quote is opened and not closed", nil},
+		{"x.csv", strings.Repeat("1", maxLine+1<<20), "line 1 is longer than 16 MiB", nil},
+		{"x.json", "[[1" + strings.Repeat(" ", maxLine+1<<20), "a value is longer than 16 MiB", nil},
 		{"x.csv", "x,y\n", "it has a header and no rows", vec.ErrTooFew},
 		{"x.csv", "x,y\na,b\n", "no column of numbers; the columns are x (text), y (text)", vec.ErrTooFew},
 		{"x.csv", "x,y\n1,\"2\n", "line 2: a quote is opened and not closed", nil},
@@ -126,7 +132,7 @@ func TestErrors(t *testing.T) {
 	} {
 		_, _, err := loadBytes(c.name, c.content, Options{})
 		if err == nil || !strings.HasPrefix(err.Error(), "dataset: "+c.name+": ") || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
-			t.Errorf("%q:\n got %v\nwant %s", c.content, err, c.want)
+			t.Errorf("%.200q:\n got %v\nwant %s", c.content, err, c.want)
 		}
 	}
 }

@@ -37,6 +37,7 @@ func TestGolden(t *testing.T) {
 		{"list_float.parquet", "parquet", false, true}, {"list_double.parquet", "parquet", false, true}, {"list_half.parquet", "parquet", false, true},
 		{"fixed.parquet", "parquet", false, true}, {"large_list.parquet", "parquet", false, true}, {"two.parquet#b", "parquet", false, false},
 		{"f32.safetensors", "safetensors", false, false}, {"f16.safetensors", "safetensors", false, false}, {"f64.safetensors#emb", "safetensors", false, false},
+		{"gensim.bin", "word2vec-binary", false, false}, {"gensim.vec", "word2vec", false, false},
 		{"bf16.safetensors", "safetensors", false, false}, {"i8.safetensors", "safetensors", true, false},
 	} {
 		t.Run(c.file, func(t *testing.T) {
@@ -55,6 +56,9 @@ func TestGolden(t *testing.T) {
 			}
 			if want := golden(c.whole); s.X.Rows != 5 || s.X.Cols != 3 || !slices.Equal(s.X.Data, want.Data) {
 				t.Errorf("got %v, want %v", s.X, want)
+			}
+			if strings.HasPrefix(c.file, "gensim") && !slices.Equal(s.IDs, []string{"the", ",", "ç", "0.5", "[PAD]"}) {
+				t.Errorf("IDs %q", s.IDs)
 			}
 			if c.rich && (!slices.Equal(s.IDs, ids) || !slices.Equal(s.Column("title"), titles) || !slices.Equal(s.Column("n"), []string{"1", "2", "3", "4", "5"})) {
 				t.Errorf("IDs %q, columns %q", s.IDs, s.Columns)

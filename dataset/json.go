@@ -180,13 +180,14 @@ func (d *jsonRows) choose(f *File, o Options, vectors bool) error {
 func keysOf(object []byte) ([]string, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	var keys []string
+	seen := map[string]bool{}
 	var skip json.RawMessage
 	_, err := dec.Token()
 	for err == nil && dec.More() {
 		var key json.Token
 		if key, err = dec.Token(); err == nil {
-			if !slices.Contains(keys, key.(string)) {
-				keys = append(keys, key.(string))
+			if name := key.(string); !seen[name] {
+				keys, seen[name] = append(keys, name), true
 			}
 			err = dec.Decode(&skip)
 		}

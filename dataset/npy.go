@@ -239,9 +239,12 @@ func openNpyLabels(f *File, src *source, h npyHeader) error {
 
 // fromUTF32 reads a string as numpy keeps it: four bytes a character, zeros at the end.
 func fromUTF32(b []byte, big bool) string {
+	if big {
+		turn(b, 4)
+	}
 	s := make([]byte, 0, len(b)/4)
 	for ; len(b) >= 4; b = b[4:] {
-		s = utf8.AppendRune(s, rune(order(big).Uint32(b)))
+		s = utf8.AppendRune(s, rune(binary.LittleEndian.Uint32(b)))
 	}
 	return string(bytes.TrimRight(s, "\x00"))
 }

@@ -27,16 +27,17 @@ type parquetReader struct {
 	total  int
 }
 
-func openParquet(f *File, src *source, o Options, vectors bool) error {
+func openParquet(f *File, src *source, o Options, vectors bool) (err error) {
 	if src.at == nil {
-		return errors.New("it is Parquet within another compression; decompress it first")
+		return errors.New("it is Parquet, which is read from its end, in gzip, an archive or a pipe; unpack it to a file first")
 	}
+	defer recovered(&err)
 	file, err := openParquetFile(src)
 	if err != nil {
 		return err
 	}
 	d := &parquetReader{total: int(file.NumRows())}
-	if file.NumRows() > src.size*maxDim { // rows that repeat may take less than a byte, but not as little as that
+	if n := file.NumRows(); n < 0 || n > src.size*maxDim { // rows that repeat may take less than a byte, but not as little as that
 		return fmt.Errorf("%d rows in %d bytes are past belief; is the file damaged?", file.NumRows(), src.size)
 	}
 	var lists, texts []*parquet.Column
@@ -96,6 +97,13 @@ func openParquet(f *File, src *source, o Options, vectors bool) error {
 	return nil
 }
 
+// recovered turns a panic of the library, which some damaged files lead to, into an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("it is damaged: %v", r)
+	}
+}
+
 func openParquetFile(src *source) (*parquet.File, error) {
 	tail := make([]byte, 8)
 	if src.size < 12 {
@@ -128,11 +136,11 @@ func leaves(c *parquet.Column) []*parquet.Column {
 	return out
 }
 
-// columnName returns the name that a person knows a column by: of a list, without list.element.
+// columnName returns the name that a person knows a column by: of a list, without list.element and its older names.
 func columnName(c *parquet.Column) string {
 	path := c.Path()
-	if n := len(path); c.MaxRepetitionLevel() > 0 && n >= 3 {
-		path = path[:n-2]
+	for len(path) > 1 && c.MaxRepetitionLevel() > 0 && slices.Contains([]string{"list", "element", "item", "array", "bag"}, path[len(path)-1]) {
+		path = path[:len(path)-1]
 	}
 	return strings.Join(path, ".")
 }
@@ -288,7 +296,8 @@ func (d *parquetReader) list(dst []float32) (n int, err error) {
 	}
 }
 
-func (d *parquetReader) next(dst vec.Matrix, b *block) (int, error) {
+func (d *parquetReader) next(dst vec.Matrix, b *block) (_ int, err error) {
+	defer recovered(&err)
 	n := min(dst.Rows, d.total-d.row)
 	if n <= 0 {
 		return 0, io.EOF

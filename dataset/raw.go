@@ -35,18 +35,13 @@ var numberSize = [...]int{i1: 1, u1: 1, i2: 2, u2: 2, i4: 4, u4: 4, i8: 8, u8: 8
 func (t number) size() int     { return numberSize[t] }
 func (t number) integer() bool { return t >= i1 && t <= u8 }
 
-// order reads the bytes of numbers, either way round.
-func order(big bool) binary.ByteOrder {
-	if big {
-		return binary.BigEndian
-	}
-	return binary.LittleEndian
-}
-
-// float32s turns len(dst) numbers in src into float32, rounded where they have to be.
+// float32s turns len(dst) numbers in src into float32, rounded where they have to be. Big-endian ones are turned round in src.
 func (t number) float32s(dst []float32, src []byte, big bool) {
 	src = src[:len(dst)*t.size()]
-	o := order(big)
+	if big {
+		turn(src, t.size())
+	}
+	le := binary.LittleEndian
 	switch t {
 	case i1:
 		for i, b := range src {
@@ -58,73 +53,80 @@ func (t number) float32s(dst []float32, src []byte, big bool) {
 		}
 	case i2:
 		for i := range dst {
-			dst[i] = float32(int16(o.Uint16(src[2*i:])))
+			dst[i] = float32(int16(le.Uint16(src[2*i:])))
 		}
 	case u2:
 		for i := range dst {
-			dst[i] = float32(o.Uint16(src[2*i:]))
+			dst[i] = float32(le.Uint16(src[2*i:]))
 		}
 	case i4:
 		for i := range dst {
-			dst[i] = float32(int32(o.Uint32(src[4*i:])))
+			dst[i] = float32(int32(le.Uint32(src[4*i:])))
 		}
 	case u4:
 		for i := range dst {
-			dst[i] = float32(o.Uint32(src[4*i:]))
+			dst[i] = float32(le.Uint32(src[4*i:]))
 		}
 	case i8:
 		for i := range dst {
-			dst[i] = float32(int64(o.Uint64(src[8*i:])))
+			dst[i] = float32(int64(le.Uint64(src[8*i:])))
 		}
 	case u8:
 		for i := range dst {
-			dst[i] = float32(o.Uint64(src[8*i:]))
+			dst[i] = float32(le.Uint64(src[8*i:]))
 		}
-	case f2, bf2:
-		format := vec.Float16
-		if t == bf2 {
-			format = vec.BFloat16
-		}
-		if !big {
-			format.Decode(dst, src)
-			return
-		}
-		for i := range dst {
-			format.Decode(dst[i:i+1], []byte{src[2*i+1], src[2*i]})
-		}
+	case f2:
+		vec.Float16.Decode(dst, src)
+	case bf2:
+		vec.BFloat16.Decode(dst, src)
 	case f4:
-		if !big && !hostBig {
-			copy(asBytes(dst), src)
-			return
-		}
 		for i := range dst {
-			dst[i] = math.Float32frombits(o.Uint32(src[4*i:]))
+			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
 		}
 	case f8:
 		for i := range dst {
-			dst[i] = float32(math.Float64frombits(o.Uint64(src[8*i:])))
+			dst[i] = float32(math.Float64frombits(le.Uint64(src[8*i:])))
 		}
 	}
 }
 
-// integerAt reads an integer, as labels are.
+// turn reverses the bytes of each number in b.
+func turn(b []byte, size int) {
+	for ; len(b) >= size; b = b[size:] {
+		switch size {
+		case 2:
+			b[0], b[1] = b[1], b[0]
+		case 4:
+			binary.LittleEndian.PutUint32(b, binary.BigEndian.Uint32(b))
+		case 8:
+			binary.LittleEndian.PutUint64(b, binary.BigEndian.Uint64(b))
+		default:
+			return
+		}
+	}
+}
+
+// integerAt reads an integer, as labels are; src is as [number.float32s] has it.
 func (t number) integerAt(src []byte, big bool) int64 {
-	o := order(big)
+	if big {
+		turn(src, t.size())
+	}
+	le := binary.LittleEndian
 	switch t {
 	case i1:
 		return int64(int8(src[0]))
 	case u1:
 		return int64(src[0])
 	case i2:
-		return int64(int16(o.Uint16(src)))
+		return int64(int16(le.Uint16(src)))
 	case u2:
-		return int64(o.Uint16(src))
+		return int64(le.Uint16(src))
 	case i4:
-		return int64(int32(o.Uint32(src)))
+		return int64(int32(le.Uint32(src)))
 	case u4:
-		return int64(o.Uint32(src))
+		return int64(le.Uint32(src))
 	}
-	return int64(o.Uint64(src))
+	return int64(le.Uint64(src))
 }
 
 var hostBig = binary.NativeEndian.Uint16([]byte{0, 1}) == 1

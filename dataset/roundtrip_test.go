@@ -85,7 +85,7 @@ func drawSet(t *rapid.T, ext string, small bool) *Set {
 	text := rapid.String()
 	switch ext {
 	case ".vec", ".txt", ".vec.gz":
-		text = rapid.StringMatching(`[^\pZ\pC]{1,5}( [a-z]{1,5})?`)
+		text = rapid.StringMatching(`[^\pZ\pC]{1,8}`)
 	case ".bin":
 		text = rapid.StringMatching(`[^ \n]{1,8}`)
 	case ".tsv":

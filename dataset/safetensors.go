@@ -26,7 +26,7 @@ type tensor struct {
 	Offsets [2]uint64 `json:"data_offsets"`
 }
 
-func isSafetensors(head []byte, size int64) bool {
+func isSafetensors(head []byte) bool {
 	if len(head) < 10 || head[8] != '{' {
 		return false
 	}

@@ -149,7 +149,7 @@ func recognise(f *File, src *source, o Options, vectors bool) error {
 		return openBin(f, src)
 	case isIDX(head):
 		return openIDX(f, src, vectors)
-	case isSafetensors(head, src.size):
+	case isSafetensors(head):
 		return openSafetensors(f, src, o)
 	case looksLikeJSON(t):
 		return openJSON(f, src, o, vectors)
@@ -238,7 +238,7 @@ func (g *bombGuard) Read(p []byte) (int, error) {
 // openZip chooses a member of a zip archive, of which npz is one kind, and reads it as it would a file.
 func openZip(f *File, src *source, o Options, vectors bool) error {
 	if src.at == nil {
-		return errors.New("it is a zip archive within gzip; decompress it first")
+		return errors.New("it is a zip archive, which is read from its end, in gzip or a pipe; unpack it to a file first")
 	}
 	z, err := zip.NewReader(src.at, src.size)
 	if err != nil {

@@ -10,8 +10,10 @@ import (
 	"unsafe"
 )
 
-// maxLine is the longest line, or JSON value, that is taken into memory.
-const maxLine = 64 << 20
+const (
+	maxLine    = 16 << 20 // bytes of the longest line, or JSON value, that is taken into memory
+	maxColumns = 1 << 20  // columns of text, which take more memory than bytes
+)
 
 // lines reads text line by line.
 type lines struct {
@@ -42,6 +44,7 @@ func (l *lines) next() ([]byte, error) {
 		b = l.long
 	}
 	if err != nil && (err != io.EOF || len(b) == 0) {
+		l.n--
 		return nil, err
 	}
 	return bytes.TrimSuffix(b, []byte("\n")), nil

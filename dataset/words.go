@@ -26,6 +26,9 @@ type wordsHead struct {
 // recogniseWords looks for word2vec text (with a header), GloVe (without), or numbers only (as numpy.savetxt has them).
 // A header of dimension 1 followed by two numbers could be either; the name decides.
 func recogniseWords(first, second []byte, ext string) (wordsHead, bool) {
+	if max(bytes.Count(first, []byte{' '}), bytes.Count(second, []byte{' '})) > maxColumns {
+		return wordsHead{}, false
+	}
 	a, b := bytes.Fields(first), bytes.Fields(second)
 	if bytes.ContainsAny(first, "\t") || len(a) < 2 || !numbersAfterFirst(first) {
 		return wordsHead{}, false
@@ -268,7 +271,7 @@ func writeWords(w io.Writer, s *Set) error {
 	b := fmt.Appendf(nil, "%d %d\n", s.X.Rows, s.X.Cols)
 	for i := range s.X.Rows {
 		word := s.id(i)
-		if word == "" || strings.ContainsAny(word, "\r\n") || strings.TrimSpace(word) != word || strings.Contains(word, "  ") {
+		if len(strings.Fields(word)) != 1 || strings.TrimSpace(word) != word { // we could read a word with spaces again, others could not
 			return fmt.Errorf("row %d: %q cannot be a word of word2vec; save as Parquet or JSONL", i, word)
 		}
 		b = append(b, word...)

@@ -46,3 +46,9 @@ raw = bf.tobytes()
 head = json.dumps({"emb": {"dtype": "BF16", "shape": [n, d], "data_offsets": [0, len(raw)]}}).encode()
 with open("bf16.safetensors", "wb") as f:
     f.write(len(head).to_bytes(8, "little") + head + raw)
+
+from gensim.models import KeyedVectors  # last, for it is large
+kv = KeyedVectors(d)
+kv.add_vectors(["the", ",", "ç", "0.5", "[PAD]"], x)
+kv.save_word2vec_format("gensim.bin", binary=True)
+kv.save_word2vec_format("gensim.vec", binary=False)
