@@ -149,9 +149,15 @@ func (ix *Index) reserve(n int) error {
 	return nil
 }
 
-// grown returns s with length n, copied with some room to spare if it has to be.
+// grown returns s with length n, copied, with some room to spare, if it has to be.
 func grown[T any](s []T, n int) []T {
-	return slices.Grow(s, n-len(s))[:n]
+	if n <= cap(s) {
+		return s[:n]
+	}
+	out := make([]T, n, max(n, len(s)+len(s)/4))
+	largePages(out)
+	copy(out, s)
+	return out
 }
 
 // batch is some vectors on their way into the graph.

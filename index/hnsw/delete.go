@@ -81,7 +81,7 @@ func (ix *Index) sweep() {
 		ix.mu.Lock()
 		for i := range work {
 			for j := range work[i] {
-				ix.relinked(&work[i][j])
+				ix.healed(&work[i][j])
 			}
 			work[i] = work[i][:0]
 		}
@@ -122,6 +122,18 @@ func (ix *Index) sweep() {
 }
 
 func (ix *Index) isBuried(slot uint32) bool { return ix.states[slot] == buried }
+
+// healed puts a list of links in place and, where there is room, adds the ways back from what is new in it.
+func (ix *Index) healed(w *changed) {
+	was := slices.Clone(ix.list(w.slot, w.level))
+	ix.relinked(w)
+	for _, v := range w.links {
+		back := ix.list(v, w.level)
+		if len(back) < ix.room(w.level) && !slices.Contains(was, v) && !slices.Contains(back, w.slot) {
+			ix.links(v, w.level)[len(back)] = w.slot
+		}
+	}
+}
 
 // heal chooses the links of a node that has links to buried ones.
 func (s *searcher) heal(slot uint32, level int) []uint32 {

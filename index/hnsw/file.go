@@ -246,8 +246,8 @@ func (ix *Index) thaw() {
 		return
 	}
 	g := ix.graph
-	g.codes, g.ids, g.levels = slices.Clone(g.codes), slices.Clone(g.ids), slices.Clone(g.levels)
-	g.base, g.upper = slices.Clone(g.base), slices.Clone(g.upper)
+	g.codes, g.ids, g.levels = cloned(g.codes), cloned(g.ids), cloned(g.levels)
+	g.base, g.upper = cloned(g.base), cloned(g.upper)
 	ix.slots = make(map[uint32]uint32, g.live)
 	ix.free = nil
 	for slot := g.n - 1; slot >= 0; slot-- {
@@ -264,4 +264,10 @@ func (ix *Index) thaw() {
 	ix.file.Close() // of a mapping that was only read: nothing can be lost
 	ix.file = nil
 	ix.plantAll()
+}
+
+func cloned[T any](s []T) []T {
+	out := grown[T](nil, len(s))
+	copy(out, s)
+	return out
 }

@@ -197,9 +197,9 @@ func split(x vec.Matrix, n int) (base, queries vec.Matrix) {
 }
 
 func TestRecallByKindOfData(t *testing.T) {
-	n := 10000
+	n := 5000
 	if testing.Short() {
-		n = 3000
+		n = 1000
 	}
 	for _, c := range []struct {
 		data   string
@@ -221,7 +221,7 @@ func TestRecallByKindOfData(t *testing.T) {
 			if err := sound(ix); err != nil {
 				t.Error(err)
 			}
-			got, cost := recall(t, ix, x, q, 10, 64)
+			got, cost := recall(t, ix, x, q, 10, 32)
 			t.Logf("recall@10 %.4f, %.0f distances, %+v", got, cost, ix.Stats())
 			if got < c.least {
 				t.Errorf("recall@10 is %.4f, want %.2f or more", got, c.least)
@@ -238,10 +238,10 @@ func TestRecallFallsWithDimension(t *testing.T) {
 		m          int
 		at10, at40 float64
 	}{
-		{4, .997, 1}, {8, .968, 1}, {16, .844, .990}, {32, .581, .895}, {64, .341, .702}, {128, .203, .495}, {256, .130, .361},
+		{4, .997, 1}, {16, .844, .990}, {64, .341, .702}, {256, .130, .361},
 	}
 	if testing.Short() {
-		cases = cases[2:3]
+		cases = cases[1:2]
 		n, slack = 3000, 1 // another n: only that it works
 	}
 	last10, last40 := 1.0, 1.0
@@ -343,7 +343,7 @@ func TestLevelLaw(t *testing.T) {
 }
 
 func TestGraphDependsOnOrderAndSeedAlone(t *testing.T) {
-	x := generate(t, "synthetic:mixture?d=8&ambient=24&n=2000&seed=6")
+	x := generate(t, "synthetic:mixture?d=8&ambient=24&n=900&seed=6")
 	file := func(x vec.Matrix, o Options, workers int) []byte {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
 		ix := built(t, x, o)
@@ -372,9 +372,9 @@ func TestGraphDependsOnOrderAndSeedAlone(t *testing.T) {
 
 // TestWear deletes 30 % at random, stores as many anew, and again: every node stays in reach and recall stays.
 func TestWear(t *testing.T) {
-	n := 6000
+	n := 3000
 	if testing.Short() {
-		n = 1500
+		n = 600
 	}
 	for _, data := range []string{"mixture?d=12&ambient=48&clusters=20", "cube?d=3", "affine?d=20"} {
 		x, q := split(generate(t, "synthetic:%s&n=%d&seed=7", data, n+100), 100)
