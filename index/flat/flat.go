@@ -18,6 +18,7 @@ import (
 
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/neighbors"
 	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/vec"
 )
@@ -273,7 +274,11 @@ func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.
 		size = max((n+procs-1)/procs, shareBytes/ix.size+1)
 	}
 	if size >= n {
-		if err := s.scan(ctx, ix, 0, n, q.Keep); err != nil {
+		var keep func(row int) bool
+		if q.Keep != nil {
+			keep = func(row int) bool { return q.Keep(ix.ids[row]) }
+		}
+		if err := s.scan(ctx, ix, 0, n, keep); err != nil {
 			return index.Result{}, err
 		}
 	} else {
@@ -291,6 +296,100 @@ func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.
 		}
 	}
 	return index.Result{Hits: s.hits(), Distances: n}, nil
+}
+
+// SearchBatch is Search for each row of queries, with the same answers, several times faster: as matrix products if the
+// codes are float32, and otherwise with each block of codes measured for many queries while it is in the cache.
+// Query.Keep is asked once about every ID. The first bad query fails them all.
+func (ix *Index) SearchBatch(ctx context.Context, queries vec.Matrix, q index.Query) ([]index.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if q.K < 1 {
+		return nil, fmt.Errorf("flat: search for %d neighbours; 1 or more make sense: %w", q.K, index.ErrQuery)
+	}
+	results := make([]index.Result, queries.Rows)
+	if queries.Rows == 0 {
+		return results, nil
+	}
+	if err := ix.check(queries); err != nil {
+		return nil, fmt.Errorf("flat: search: %w", err)
+	}
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	n := len(ix.ids)
+	k := min(q.K, n)
+	var keep func(row int) bool
+	if q.Keep != nil {
+		kept, count := make([]bool, n), 0
+		for row, id := range ix.ids {
+			if kept[row] = q.Keep(id); kept[row] {
+				count++
+			}
+		}
+		k = min(k, count)
+		keep = func(row int) bool { return kept[row] }
+	}
+	if k == 0 {
+		return results, nil
+	}
+	if base, ok := ix.floats(); ok {
+		return results, ix.multiply(ctx, results, queries, base, k, keep)
+	}
+	// Few enough queries that the processors share them evenly, many enough that codes are read rarely.
+	size := max(1, min(32, queries.Rows/(4*runtime.GOMAXPROCS(0))))
+	err := vec.Blocks(ctx, queries.Rows, size, func(lo, hi int) error {
+		var group []*scanner
+		for i := lo; i < hi; i++ {
+			group = append(group, ix.scanner(queries.Row(i), k))
+		}
+		rows := cacheBytes/ix.size + 1
+		for at := 0; at < n; at += rows {
+			for _, s := range group {
+				if err := s.scan(ctx, ix, at, min(at+rows, n), keep); err != nil {
+					return err
+				}
+			}
+		}
+		for i, s := range group {
+			results[lo+i] = index.Result{Hits: s.hits(), Distances: n}
+			ix.scanners.Put(s)
+		}
+		return nil
+	})
+	return results, err
+}
+
+// floats returns the codes as the matrix they are, if they are.
+func (ix *Index) floats() (vec.Matrix, bool) {
+	p := unsafe.Pointer(unsafe.SliceData(ix.codes))
+	if !ix.isFloat || uintptr(p)%unsafe.Alignof(float32(0)) != 0 {
+		return vec.Matrix{}, false
+	}
+	return vec.Matrix{Rows: len(ix.ids), Cols: ix.Dim(), Data: unsafe.Slice((*float32)(p), len(ix.codes)/4)}, true
+}
+
+// multiply is SearchBatch over the vectors themselves.
+func (ix *Index) multiply(ctx context.Context, results []index.Result, queries, base vec.Matrix, k int, keep func(row int) bool) error {
+	if ix.metric == vec.Cosine {
+		unit := vec.NewMatrix(queries.Rows, queries.Cols)
+		for i := range queries.Rows {
+			vec.Normalize(unit.Row(i), queries.Row(i))
+		}
+		queries = unit
+	}
+	t, err := neighbors.Exact(ctx, queries, base, neighbors.Options{K: k, Metric: ix.metric, Normalized: true, IDs: ix.ids, Keep: keep})
+	if err != nil {
+		return err
+	}
+	hits := make([]index.Hit, len(t.IDs))
+	for i, id := range t.IDs {
+		hits[i] = index.Hit{ID: id, Distance: t.Distances[i]}
+	}
+	for i := range results {
+		results[i] = index.Result{Hits: hits[i*k : (i+1)*k : (i+1)*k], Distances: base.Rows}
+	}
+	return nil
 }
 
 // Score returns the distance of v to the stored vector of each of ids, in their order; IDs not in use are left out. Of
@@ -321,6 +420,7 @@ func (ix *Index) Score(v []float32, ids []uint32) ([]index.Hit, error) {
 const (
 	scanRows   = 512     // measured at a time
 	shareBytes = 1 << 20 // of codes, below which a scan is not worth a goroutine
+	cacheBytes = 1 << 18 // of codes that many queries scan in turn
 )
 
 // scanner holds what one scan needs.
@@ -350,7 +450,7 @@ func (ix *Index) scanner(v []float32, k int) *scanner {
 }
 
 // scan measures rows lo to hi.
-func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(uint32) bool) error {
+func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(row int) bool) error {
 	for ; lo < hi; lo += scanRows {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -364,7 +464,7 @@ func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(uin
 		}
 		s.at = vec.AtMost(s.at[:0], dist, s.top.Bound())
 		for _, i := range s.at {
-			if dist[i] <= s.top.Bound() && keep(ids[i]) {
+			if dist[i] <= s.top.Bound() && keep(lo+int(i)) {
 				s.top.Push(dist[i], ids[i])
 			}
 		}
@@ -372,10 +472,9 @@ func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(uin
 	return nil
 }
 
-func (s *scanner) hits() []index.Hit { return hitsOf(s.top) }
-
-func hitsOf(top *vec.TopK) []index.Hit {
-	ids, distances := top.Append(make([]uint32, 0, top.Len()), make([]float32, 0, top.Len()))
+func (s *scanner) hits() []index.Hit {
+	n := s.top.Len()
+	ids, distances := s.top.Append(make([]uint32, 0, n), make([]float32, 0, n))
 	hits := make([]index.Hit, len(ids))
 	for i := range hits {
 		hits[i] = index.Hit{ID: ids[i], Distance: distances[i]}

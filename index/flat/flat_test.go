@@ -3,6 +3,7 @@ package flat_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -86,6 +87,68 @@ func TestLarge(t *testing.T) {
 	}
 }
 
+// TestBatch compares the answers of SearchBatch with those of Search, to the bit.
+func TestBatch(t *testing.T) {
+	ctx := context.Background()
+	x, queries := indextest.Vectors(700, 24, 1), indextest.Vectors(40, 24, 2)
+	int8s, err := scalar.FitInt8(x, scalar.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []quantize.Codec{scalar.Float32(24), scalar.Float16(24), int8s} {
+		for _, m := range []vec.Metric{vec.Euclidean, vec.Cosine, vec.InnerProduct, vec.Manhattan} {
+			ix := flat.New(c, m)
+			if r, err := ix.SearchBatch(ctx, queries, index.Query{K: 3}); err != nil || len(r) != 40 || r[0].Hits != nil {
+				t.Fatalf("empty: %v, error %v", r, err)
+			}
+			ids := make([]uint32, x.Rows)
+			for i := range ids {
+				ids[i] = uint32(5 * ((i * 11) % x.Rows)) // rows are not in the order of IDs
+			}
+			if err := ix.Add(ctx, ids, x); err != nil {
+				t.Fatal(err)
+			}
+			if err := ix.Add(ctx, nil, x.Slice(0, 300)); err != nil { // ties
+				t.Fatal(err)
+			}
+			ix.Delete(0, 10, 3000)
+			for name, q := range map[string]index.Query{
+				"10":    {K: 10},
+				"all":   {K: 5000},
+				"third": {K: 10, Keep: func(id uint32) bool { return id%3 == 0 }},
+				"two":   {K: 10, Keep: func(id uint32) bool { return id == 15 || id == 20 }},
+				"none":  {K: 10, Keep: func(id uint32) bool { return false }},
+			} {
+				for _, n := range []int{1, 40} {
+					got, err := ix.SearchBatch(ctx, queries.Slice(0, n), q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i := range n {
+						want, err := ix.Search(ctx, queries.Row(i), q)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !slices.Equal(got[i].Hits, want.Hits) {
+							t.Fatalf("%v under %v, %s, query %d: %v, want %v", c, m, name, i, got[i].Hits, want.Hits)
+						}
+					}
+				}
+			}
+		}
+	}
+	ix := flat.New(scalar.Float32(24), vec.Cosine)
+	if _, err := ix.SearchBatch(ctx, queries, index.Query{}); !errors.Is(err, index.ErrQuery) {
+		t.Errorf("K = 0: error is %v", err)
+	}
+	if _, err := ix.SearchBatch(ctx, vec.NewMatrix(3, 23), index.Query{K: 1}); !errors.Is(err, vec.ErrDim) {
+		t.Errorf("23 dimensions: error is %v", err)
+	}
+	if _, err := ix.SearchBatch(ctx, vec.NewMatrix(3, 24), index.Query{K: 1}); !errors.Is(err, vec.ErrZero) {
+		t.Errorf("zeros: error is %v", err)
+	}
+}
+
 func TestScore(t *testing.T) {
 	ctx := context.Background()
 	for _, m := range []vec.Metric{vec.Euclidean, vec.Cosine, vec.InnerProduct, vec.Manhattan} {
@@ -144,6 +207,51 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("what was read and written does not read: %v", err)
 		}
 	})
+}
+
+// BenchmarkSearch reports GB/s of codes beside that of bytes.IndexByte over the same memory, which only reads.
+func BenchmarkSearch(b *testing.B) {
+	ctx := context.Background()
+	for _, s := range [][2]int{{100_000, 100}, {60_000, 784}} {
+		n, d := s[0], s[1]
+		x := indextest.Vectors(n, d, 1)
+		int8s, err := scalar.FitInt8(x.Slice(0, 1000), scalar.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, c := range []quantize.Codec{scalar.Float32(d), int8s} {
+			ix := flat.New(c, vec.Euclidean)
+			if err := ix.Add(ctx, nil, x); err != nil {
+				b.Fatal(err)
+			}
+			bytesOf := int64(n * c.CodeSize())
+			queries := indextest.Vectors(1000, d, 2)
+			name := fmt.Sprintf("codec=%v/n=%d/d=%d", c, n, d)
+			b.Run("one/"+name, func(b *testing.B) {
+				b.SetBytes(bytesOf)
+				for b.Loop() {
+					if _, err := ix.Search(ctx, queries.Row(0), index.Query{K: 10}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			memory := bytes.Repeat([]byte{2}, int(bytesOf)) // written, or it would be one page of zeros
+			b.Run("read/"+name, func(b *testing.B) {
+				b.SetBytes(bytesOf)
+				for b.Loop() {
+					bytes.IndexByte(memory, 1)
+				}
+			})
+			b.Run("batch=1000/"+name, func(b *testing.B) {
+				for b.Loop() {
+					if _, err := ix.SearchBatch(ctx, queries, index.Query{K: 10}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(2*1000*float64(n)*float64(d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
 }
 
 func Example() {
