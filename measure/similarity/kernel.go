@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/stat"
 
+	"github.com/latent-go/latent/measure/internal/rank"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -93,7 +93,7 @@ func rowSums(k []float64, n int) []float64 {
 func (p *Pair) RSA(euclidean bool) (float64, error) {
 	if euclidean {
 		n := p.Rows()
-		return spearman(aboveDiagonal(p.distA(), n), aboveDiagonal(p.distB(), n)), nil
+		return rank.Spearman(aboveDiagonal(p.distA(), n), aboveDiagonal(p.distB(), n)), nil
 	}
 	da, err := rowCorrelations(p.a)
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *Pair) RSA(euclidean bool) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("similarity: RSA of the second set: %w", err)
 	}
-	return spearman(da, db), nil
+	return rank.Spearman(da, db), nil
 }
 
 // rowCorrelations returns the correlations between all pairs of rows.
@@ -139,41 +139,6 @@ func rowCorrelations(x vec.Matrix) ([]float64, error) {
 		return nil
 	})
 	return out, nil
-}
-
-func spearman(x, y []float64) float64 { return stat.Correlation(ranks(x), ranks(y), nil) }
-
-// ranks numbers values from smallest to largest; equal ones share the mean of theirs.
-func ranks(x []float64) []float64 {
-	type at struct {
-		v float64
-		i int32
-	}
-	s := make([]at, len(x))
-	for i, v := range x {
-		s[i] = at{v, int32(i)}
-	}
-	slices.SortFunc(s, func(a, b at) int {
-		switch {
-		case a.v < b.v:
-			return -1
-		case a.v > b.v:
-			return 1
-		}
-		return 0
-	})
-	out := make([]float64, len(x))
-	for lo := 0; lo < len(s); {
-		hi := lo
-		for hi < len(s) && s[hi].v == s[lo].v {
-			hi++
-		}
-		for _, e := range s[lo:hi] {
-			out[e.i] = float64(lo+hi-1) / 2
-		}
-		lo = hi
-	}
-	return out
 }
 
 // MutualKNN is the share of the k nearest neighbours that a row has in both sets, by Euclidean distance, averaged over
