@@ -114,6 +114,8 @@ func open(src *source, o Options, vectors bool) (*File, error) {
 	switch {
 	case f.rows == 0:
 		return nil, src.wrap(fmt.Errorf("it holds no rows: %w", vec.ErrTooFew))
+	case !vectors && len(f.columns) == 0:
+		return nil, src.wrap(fmt.Errorf("it holds no labels (its format is %s): %w", f.format, vec.ErrTooFew))
 	case vectors && f.dim == 0:
 		return nil, src.wrap(fmt.Errorf("its vectors have no values: %w", vec.ErrDim))
 	case f.dim > maxDim:
@@ -170,6 +172,9 @@ func (f *File) Next(dst vec.Matrix) (n int, err error) {
 	}()
 	f.strings.reset(len(f.columns))
 	if n, err = f.dec.next(dst, &f.strings); err != nil {
+		if err == io.EOF {
+			err = f.src.checksum()
+		}
 		if err != io.EOF {
 			err = f.src.wrap(err)
 		}

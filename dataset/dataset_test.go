@@ -144,6 +144,36 @@ func TestAllowNonFinite(t *testing.T) {
 	}
 }
 
+// TestChecksums bends a value in what gzip and zip protect.
+func TestChecksums(t *testing.T) {
+	for _, name := range []string{"plain.npz", "two.npz#a", "f4.npy.gz"} {
+		file, member, _ := strings.Cut(name, "#")
+		b, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch file {
+		case "plain.npz": // stored as it is: the last value of x
+			at := strings.Index(string(b), "y.npy") - 30 - 1
+			b[at] ^= 1
+		case "two.npz": // the checksum of a, in the directory
+			at := strings.LastIndex(string(b), "PK\x01\x02") // of y
+			at = strings.LastIndex(string(b[:at]), "PK\x01\x02")
+			at = strings.LastIndex(string(b[:at]), "PK\x01\x02")
+			b[at+16] ^= 1
+		default: // the checksum at the end
+			b[len(b)-8] ^= 1
+		}
+		f, err := open(bytesSource(file, b), Options{Column: member}, true)
+		if err == nil {
+			_, err = f.load()
+		}
+		if err == nil || !strings.Contains(err.Error(), "it is damaged, copy or download it again") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestNextAfter(t *testing.T) {
 	f, err := open(bytesSource("x.csv", []byte("x\n1\n2\nc\n")), Options{}, true)
 	if err != nil {
@@ -210,6 +240,11 @@ func TestLabels(t *testing.T) {
 	l := newLabels([]string{"10", "9", "09", "10"})
 	if !slices.Equal(l.Names, []string{"09", "9", "10"}) || !slices.Equal(l.Of, []int{2, 1, 0, 2}) {
 		t.Errorf("got %+v", l)
+	}
+	for _, path := range []string{"testdata/f4.npy", "testdata/f32.safetensors", "testdata/gensim.bin", "testdata/plain.npz#x"} {
+		if _, err := LoadLabels(path, Options{}); err == nil || !strings.Contains(err.Error(), "labels") {
+			t.Errorf("%s: got %v", path, err)
+		}
 	}
 	if _, err := LoadLabels(filepath.Join(dir, "x.tsv"), Options{Column: "z"}); err == nil || !strings.Contains(err.Error(), `no column "z" of labels; it has class, x`) {
 		t.Errorf("got %v", err)

@@ -124,7 +124,9 @@ func FuzzParquet(f *testing.F) {
 }
 func FuzzFvecs(f *testing.F) { fuzzFile(f, "x.fvecs", saved(f, ".fvecs")...) }
 func FuzzBvecs(f *testing.F) { fuzzFile(f, "x.bvecs", saved(f, ".bvecs")...) }
-func FuzzFbin(f *testing.F)  { fuzzFile(f, "x.fbin", saved(f, ".fbin")...) }
+func FuzzFbin(f *testing.F) {
+	fuzzFile(f, "x.fbin", append(saved(f, ".fbin"), []byte("0000\x00\x00\x00\x00"))...)
+}
 func FuzzIDX(f *testing.F) {
 	fuzzFile(f, "x.idx", append(saved(f, ".idx"), []byte{0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3})...)
 }

@@ -59,11 +59,11 @@ func Load(path string, o Options) (*Set, error) {
 	return f.load()
 }
 
-// load reads what is left of f. Memory for all rows is taken at once where the bytes are known to be there, and as
-// they come where they are not.
+// load reads what is left of f. Memory for all rows is taken at once where the bytes are there, or
+// likely to be, and as they come otherwise.
 func (f *File) load() (*Set, error) {
 	s := &Set{Name: f.baseName(), X: vec.Matrix{Cols: f.dim}}
-	if f.rows >= 0 && f.src.at != nil && f.src.size/int64(f.dim) >= int64(f.rows) {
+	if f.rows >= 0 && f.src.likely/int64(f.dim) >= int64(f.rows) { // a value takes a byte or more
 		s.X.Data = make([]float32, 0, f.rows*f.dim)
 	}
 	for _, name := range f.columns {

@@ -33,6 +33,7 @@ type source struct {
 	r       *bufio.Reader // the bytes in order
 	at      io.ReaderAt   // the same bytes anywhere; nil where they are compressed
 	size    int64         // how many there are, -1 where that is only known at the end
+	likely  int64         // how many it is safe to take memory for at once: size, or 20 times that of compressed bytes
 	origin  int64         // of the bytes in the file, where at is not nil
 	taken   int64         // how many were taken with take and skipTo
 	gzip    bool          // they were compressed
@@ -64,7 +65,7 @@ func openSource(p string) (*source, error) {
 	}
 	s := &source{name: filepath.Base(p), ext: strings.ToLower(filepath.Ext(p)), size: -1, closers: []func() error{file.Close}}
 	if st.Mode().IsRegular() {
-		s.at, s.size = file, st.Size()
+		s.at, s.size, s.likely = file, st.Size(), st.Size()
 	}
 	s.r = bufio.NewReaderSize(file, readBuffer)
 	return s, nil
@@ -72,7 +73,7 @@ func openSource(p string) (*source, error) {
 
 // bytesSource is a source of bytes in memory.
 func bytesSource(name string, b []byte) *source {
-	return &source{name: name, ext: strings.ToLower(path.Ext(name)), r: bufio.NewReaderSize(bytes.NewReader(b), 64<<10), at: bytes.NewReader(b), size: int64(len(b))}
+	return &source{name: name, ext: strings.ToLower(path.Ext(name)), r: bufio.NewReaderSize(bytes.NewReader(b), 64<<10), at: bytes.NewReader(b), size: int64(len(b)), likely: int64(len(b))}
 }
 
 func (s *source) close() error {
@@ -90,6 +91,14 @@ func (s *source) wrap(err error) error {
 		return fmt.Errorf("%s%w", prefix, err)
 	}
 	return err
+}
+
+// checksum looks past the last row, where gzip and zip compare their checksums. It returns io.EOF if all is well.
+func (s *source) checksum() error {
+	if _, err := s.r.Peek(1); err != nil && err != io.EOF {
+		return fmt.Errorf("it is damaged, copy or download it again: %w", err)
+	}
+	return io.EOF
 }
 
 // peek returns the next bytes, at most n, and fewer near the end.
@@ -202,6 +211,7 @@ func (s *source) gunzip() error {
 		return fmt.Errorf("it is no gzip after all: %w", err)
 	}
 	s.r = bufio.NewReaderSize(&bombGuard{r: z, in: func() int64 { return in.n }}, readBuffer)
+	s.likely = 20 * max(s.size, 0)
 	s.at, s.size, s.taken, s.gzip = nil, -1, 0, true
 	if s.ext == ".gz" {
 		s.ext = strings.ToLower(path.Ext(s.name[:len(s.name)-len(".gz")]))
@@ -312,7 +322,6 @@ func describe(members []*zip.File, names []string) (described []string, matrices
 
 // enter goes on with a member of an archive. One that is stored as it is can be read anywhere.
 func (s *source) enter(m *zip.File, name string) error {
-	archive := s.size
 	r, err := m.Open()
 	if err != nil {
 		return fmt.Errorf("member %s: %w", name, err)
@@ -323,11 +332,13 @@ func (s *source) enter(m *zip.File, name string) error {
 		if err != nil || m.UncompressedSize64 > uint64(s.size) || at > s.size-int64(m.UncompressedSize64) {
 			return fmt.Errorf("member %s: it does not lie within the archive, which is cut short or damaged", name)
 		}
+		s.likely = int64(m.UncompressedSize64)
 		s.at, s.size, s.origin = io.NewSectionReader(s.at, at, int64(m.UncompressedSize64)), int64(m.UncompressedSize64), at
 		s.r = bufio.NewReaderSize(r, readBuffer)
 	} else {
-		s.at, s.size = nil, -1
-		s.r = bufio.NewReaderSize(&bombGuard{r: r, in: func() int64 { return int64(min(m.CompressedSize64, uint64(archive))) }}, readBuffer)
+		in := int64(min(m.CompressedSize64, uint64(s.size)))
+		s.at, s.size, s.likely = nil, -1, 20*in
+		s.r = bufio.NewReaderSize(&bombGuard{r: r, in: func() int64 { return in }}, readBuffer)
 	}
 	s.name += "#" + name
 	s.ext = strings.ToLower(path.Ext(m.Name))
