@@ -25,31 +25,75 @@ type Recall struct {
 	MeanMicros float64 `json:"mean_micros"` //
 }
 
-// Measure searches ix for each query, one at a time, and counts what part of its truth, the exact nearest neighbours,
-// came back. A neighbour counts if it is no farther than the farthest of the truth, so that equal vectors count alike.
-func Measure(ctx context.Context, ix index.Searcher, queries vec.Matrix, truth neighbors.Table, q index.Query) (Recall, error) {
-	if truth.K < q.K || len(truth.IDs) != truth.K*queries.Rows {
-		return Recall{}, fmt.Errorf("plan: truth has %d neighbours for %d queries, want at least %d for each of %d: %w",
-			truth.K, len(truth.IDs)/max(truth.K, 1), q.K, queries.Rows, vec.ErrTooFew)
+// Truth is what an exact search finds: what recall is measured against.
+type Truth struct {
+	Queries   vec.Matrix
+	Base      vec.Matrix // what is searched
+	IDs       []uint32   // of the rows of Base, ascending; nil for 0, 1, …
+	Metric    vec.Metric
+	Neighbors neighbors.Table // row numbers in Base
+}
+
+// NewTruth finds the k nearest rows of base for each query.
+func NewTruth(ctx context.Context, queries, base vec.Matrix, ids []uint32, m vec.Metric, k int, progress func(done, total int)) (*Truth, error) {
+	table, err := neighbors.Exact(ctx, queries, base, neighbors.Options{K: k, Metric: m, Progress: progress})
+	return &Truth{queries, base, ids, m, table}, err
+}
+
+// recall returns what share of the first k true neighbours of query i is among hits. A hit counts if it is one of them, or
+// no farther than the farthest of them, so that equal vectors count alike. The distances that hits carry do not matter.
+func (t *Truth) recall(i, k int, hits []index.Hit) float64 {
+	rows, distances := t.Neighbors.Row(i)
+	rows, distances = rows[:k], distances[:k]
+	exact := make([]index.Hit, 0, len(hits))
+	for _, h := range hits {
+		row := h.ID
+		if t.IDs != nil {
+			at, ok := slices.BinarySearch(t.IDs, h.ID)
+			if !ok {
+				continue
+			}
+			row = uint32(at)
+		}
+		if at := slices.Index(rows, row); at >= 0 {
+			exact = append(exact, index.Hit{ID: h.ID, Distance: distances[at]})
+		} else if int(row) < t.Base.Rows {
+			exact = append(exact, index.Hit{ID: h.ID, Distance: t.Metric.Distance(t.Queries.Row(i), t.Base.Row(int(row)))})
+		}
 	}
-	found := make([]float64, queries.Rows)
-	micros := make([]float64, queries.Rows)
+	return index.Recall(exact, distances)
+}
+
+// first returns the truth of the first n queries.
+func (t *Truth) first(n int) *Truth {
+	f := *t
+	f.Queries = t.Queries.Slice(0, n)
+	return &f
+}
+
+// Measure searches ix for each query of the truth, one at a time, and counts what part of the true neighbours came back.
+func Measure(ctx context.Context, ix index.Searcher, t *Truth, q index.Query) (Recall, error) {
+	if t.Neighbors.K < q.K {
+		return Recall{}, fmt.Errorf("plan: the truth has %d neighbours, recall@%d wants %d: %w", t.Neighbors.K, q.K, q.K, vec.ErrTooFew)
+	}
+	n := t.Queries.Rows
+	found := make([]float64, n)
+	micros := make([]float64, n)
 	distances := 0
-	for i := range queries.Rows {
+	for i := range n {
 		begin := time.Now()
-		res, err := ix.Search(ctx, queries.Row(i), q)
+		res, err := ix.Search(ctx, t.Queries.Row(i), q)
 		micros[i] = float64(time.Since(begin).Nanoseconds()) / 1e3
 		if err != nil {
 			return Recall{}, err
 		}
-		_, exact := truth.Row(i)
 		distances += res.Distances
-		found[i] = index.Recall(res.Hits, exact[:q.K])
+		found[i] = t.recall(i, q.K, res.Hits)
 	}
 	r := interval(found, q.K)
-	r.Distances = float64(distances) / float64(len(found))
-	for _, t := range micros {
-		r.MeanMicros += t / float64(len(micros))
+	r.Distances = float64(distances) / float64(max(n, 1))
+	for _, m := range micros {
+		r.MeanMicros += m / float64(n)
 	}
 	slices.Sort(micros)
 	r.P50Micros, r.P99Micros = quantile(micros, 0.5), quantile(micros, 0.99)

@@ -62,7 +62,8 @@ type Norms struct {
 	Median float64 `json:"median"`
 	P95    float64 `json:"p95"`
 	Max    float64 `json:"max"`
-	Zeros  int     `json:"zeros"` // rows of length 0
+	Zeros  int     `json:"zeros"`  // rows of length 0
+	Counts []int   `json:"counts"` // rows in bins of equal width from Min to Max
 }
 
 // Columns are the columns that tell no rows apart.
@@ -97,9 +98,12 @@ type Hubness struct {
 	Antihubs float64 `json:"antihubs"` // share of rows with N_k = 0
 	Max      int     `json:"max"`      // largest N_k
 	Row      int     `json:"row"`      // the row that has it
+	Counts   []int   `json:"counts"`   // rows with N_k from 0 up, in bins of Step
+	Step     int     `json:"step"`
 }
 
 const (
+	bins          = 40 // of histograms, at most
 	defaultSample = 10_000
 	defaultK      = 10
 	spreadRows    = 2_000 // for the covariance, by the products of that many rows
@@ -259,6 +263,14 @@ func (s *Norms) fill(lengths []float64) {
 		s.SD += (v - s.Mean) * (v - s.Mean)
 	}
 	s.SD = math.Sqrt(s.SD / max(1, n-1))
+	s.Counts = make([]int, bins)
+	for _, v := range lengths {
+		at := 0.0
+		if s.Max > s.Min {
+			at = (v - s.Min) / (s.Max - s.Min) * bins
+		}
+		s.Counts[min(int(at), bins-1)]++
+	}
 }
 
 // covariance fills in what follows from the products of the rows of x, less mean: their matrix has the eigenvalues of the
@@ -368,19 +380,26 @@ func Hubs(t neighbors.Table, n int) Hubness {
 	}
 	mean := float64(len(t.IDs)) / float64(n)
 	var second, third float64
+	none := 0
 	for i, c := range counts {
 		d := float64(c) - mean
 		second += d * d / float64(n)
 		third += d * d * d / float64(n)
 		if c == 0 {
-			h.Antihubs += 1 / float64(n)
+			none++
 		}
 		if c > h.Max {
 			h.Max, h.Row = c, i
 		}
 	}
+	h.Antihubs = float64(none) / float64(n)
 	if second > 0 {
 		h.Skewness = third / math.Pow(second, 1.5)
+	}
+	h.Step = h.Max/bins + 1
+	h.Counts = make([]int, h.Max/h.Step+1)
+	for _, c := range counts {
+		h.Counts[c/h.Step]++
 	}
 	return h
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/latent-go/latent/dataset"
+	"github.com/latent-go/latent/dataset/catalog"
+	"github.com/latent-go/latent/dataset/synthetic"
+	"github.com/latent-go/latent/vec"
+)
+
+// input is how a command reads its vectors.
+type input struct {
+	dataset.Options
+}
+
+func (in *input) flags(f *pflag.FlagSet) {
+	f.StringVar(&in.Column, "column", "", "which column, array or tensor of the file holds the vectors")
+	f.StringVar(&in.IDColumn, "id-column", "", "which column holds the IDs")
+	f.IntVar(&in.MaxRows, "rows", 0, "read so many rows at most")
+}
+
+// loaded is what an argument that names vectors stands for.
+type loaded struct {
+	Name    string
+	X       vec.Matrix
+	Labels  []string   // of the rows, where the file has them
+	Queries vec.Matrix // of a data set that has queries of its own
+}
+
+// load reads the vectors that arg names: generated data, a file, or a data set.
+func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
+	if strings.HasPrefix(arg, synthetic.Prefix) {
+		s, err := synthetic.Parse(arg)
+		if err != nil {
+			return loaded{}, usageError{err}
+		}
+		set, err := s.Generate(ctx)
+		return loaded{Name: s.String(), X: set.X}, err
+	}
+	file, _, _ := strings.Cut(arg, "#")
+	_, err := os.Stat(file)
+	switch {
+	case err == nil:
+		set, err := dataset.Load(arg, in.Options)
+		if err != nil {
+			return loaded{}, err
+		}
+		return loaded{Name: arg, X: set.X, Labels: set.IDs}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return loaded{}, err
+	}
+	if _, err := catalog.Find(arg); err == nil {
+		p := e.progress()
+		defer p.done()
+		set, err := catalog.Load(ctx, arg, catalog.Options{Progress: p.of(arg), Log: func(s string) { p.say("%s", s) }})
+		if err != nil {
+			return loaded{}, err
+		}
+		return loaded{Name: arg, X: set.Train, Labels: set.Words, Queries: set.Test}, nil
+	}
+	return loaded{}, fmt.Errorf("%s: no such file, and no data set of that name; latent data list prints those", arg)
+}

@@ -1,0 +1,280 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/index/flat"
+	"github.com/latent-go/latent/index/hnsw"
+	"github.com/latent-go/latent/quantize"
+	"github.com/latent-go/latent/quantize/scalar"
+	"github.com/latent-go/latent/reduce/pca"
+	"github.com/latent-go/latent/vec"
+)
+
+// Options say how a plan is built.
+type Options struct {
+	Metric vec.Metric
+	Seed   uint64 // of the sample that maps and codecs are fitted on, and of the graph
+	// Progress, if not nil, is told how far a step has come.
+	Progress func(step string, done, total int)
+}
+
+// Index is a plan built: vectors go in and are searched for as they were before the plan's maps and codecs. Searches
+// may run at once with each other and with Add and Delete.
+type Index struct {
+	plan   Plan
+	metric vec.Metric
+	dim    int
+	rotate *pca.Map    // nil without a map
+	inner  index.Index // over the codes of what rotate gives
+	full   *flat.Index // the whole vectors, to re-rank with; nil without re-ranking
+	effort int         // for queries that name none
+}
+
+const (
+	fitRows   = 100_000 // rows that maps and codecs are fitted on, drawn at random from more
+	blockRows = 4096    // rows prepared at a time
+)
+
+// Build fits the maps and the codec of p to the rows of x, and indexes them under the IDs 0, 1, …. It does not change
+// x, nor keep it.
+func Build(ctx context.Context, p Plan, x vec.Matrix, o Options) (*Index, error) {
+	return build(ctx, p, x, nil, o)
+}
+
+// build is Build under the given ids, or 0, 1, … if they are nil.
+func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, o Options) (*Index, error) {
+	p = p.withDefaults()
+	if err := p.Fits(x.Rows, x.Cols, o.Metric); err != nil {
+		return nil, err
+	}
+	if x.Rows == 0 {
+		return nil, fmt.Errorf("plan: %s: no vectors to build from: %w", p, vec.ErrTooFew)
+	}
+	ix := &Index{plan: p, metric: o.Metric, dim: x.Cols}
+	step := o.step("fit")
+	step(0, 1)
+	sample, err := ix.unit(sampleRows(x, fitRows, o.Seed))
+	if err != nil {
+		return nil, err
+	}
+	if p.PCA != (PCA{}) {
+		ix.rotate, err = pca.Fit(ctx, sample, pca.Options{Components: p.PCA.Components, Variance: p.PCA.Variance, Seed: o.Seed, Uncentered: o.Metric == vec.InnerProduct})
+		if err != nil {
+			return nil, fmt.Errorf("plan: %s: %w", p, err)
+		}
+		sample = ix.rotate.Apply(vec.Matrix{}, sample)
+	}
+	c, err := fitCodec(p.Codec, sample)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %s: %w", p, err)
+	}
+	if ix.inner, err = newIndex(p, c, ix.innerMetric(), o.Seed); err != nil {
+		return nil, fmt.Errorf("plan: %s: %w", p, err)
+	}
+	if p.Rerank > 0 {
+		ix.full = flat.New(scalar.Float32(x.Cols), o.Metric)
+	}
+	step(1, 1)
+	step = o.step("index")
+	for lo := 0; lo < x.Rows; lo += blockRows {
+		step(lo, x.Rows)
+		hi := min(lo+blockRows, x.Rows)
+		var some []uint32
+		if ids != nil {
+			some = ids[lo:hi]
+		}
+		if err := ix.Add(ctx, some, x.Slice(lo, hi)); err != nil {
+			return nil, fmt.Errorf("plan: %s: rows %d to %d: %w", p, lo, hi-1, err)
+		}
+	}
+	step(x.Rows, x.Rows)
+	return ix, nil
+}
+
+// step returns what reports the progress of one step.
+func (o Options) step(name string) func(done, total int) {
+	if o.Progress == nil {
+		return func(int, int) {}
+	}
+	return func(done, total int) { o.Progress(name, done, total) }
+}
+
+func fitCodec(name string, x vec.Matrix) (quantize.Codec, error) {
+	switch name {
+	case "f32":
+		return scalar.Float32(x.Cols), nil
+	case "f16":
+		return scalar.Float16(x.Cols), nil
+	case "sq8":
+		return scalar.FitInt8(x, scalar.Options{})
+	case "sq4":
+		return scalar.FitInt4(x, scalar.Options{})
+	}
+	return nil, fmt.Errorf("no codec %q", name)
+}
+
+func newIndex(p Plan, c quantize.Codec, m vec.Metric, seed uint64) (index.Index, error) {
+	switch p.Index {
+	case "flat":
+		return flat.New(c, m), nil
+	case "hnsw":
+		return hnsw.New(c, hnsw.Options{Metric: m, M: p.M, EfConstruction: p.EfC, Seed: seed})
+	}
+	return nil, fmt.Errorf("no index %q", p.Index)
+}
+
+// innerMetric is what nearness means among mapped vectors. Of unit vectors, the squared distance is twice the cosine
+// distance, and unlike that it survives the shift to their mean.
+func (ix *Index) innerMetric() vec.Metric {
+	if ix.rotate != nil && ix.metric == vec.Cosine {
+		return vec.Euclidean
+	}
+	return ix.metric
+}
+
+// unit returns x itself, or under cosine a copy with rows of length 1.
+func (ix *Index) unit(x vec.Matrix) (vec.Matrix, error) {
+	if err := x.Check(); err != nil {
+		return vec.Matrix{}, err
+	}
+	if ix.metric != vec.Cosine {
+		return x, nil
+	}
+	out := vec.NewMatrix(x.Rows, x.Cols)
+	for i := range x.Rows {
+		if vec.Normalize(out.Row(i), x.Row(i)) == 0 {
+			return vec.Matrix{}, fmt.Errorf("row %d has no direction; leave it out, or use l2: %w", i, vec.ErrZero)
+		}
+	}
+	return out, nil
+}
+
+// mapped is x as the inner index takes it.
+func (ix *Index) mapped(x vec.Matrix) (vec.Matrix, error) {
+	x, err := ix.unit(x)
+	if err != nil || ix.rotate == nil {
+		return x, err
+	}
+	return ix.rotate.Apply(vec.Matrix{}, x), nil
+}
+
+// Add is as in [index.Index].
+func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
+	if x.Cols != ix.dim {
+		return fmt.Errorf("plan: vectors have %d dimensions, the index has %d: %w", x.Cols, ix.dim, vec.ErrDim)
+	}
+	y, err := ix.mapped(x)
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	if ix.full != nil { // first, so that what the inner index finds can be re-ranked
+		if err := ix.full.Add(ctx, ids, x); err != nil {
+			return err
+		}
+	}
+	return ix.inner.Add(ctx, ids, y)
+}
+
+// Delete is as in [index.Index].
+func (ix *Index) Delete(ids ...uint32) int {
+	n := ix.inner.Delete(ids...)
+	if ix.full != nil {
+		ix.full.Delete(ids...)
+	}
+	return n
+}
+
+// Search is as in [index.Index]. With re-ranking, distances are exact.
+func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
+	if q.K < 1 {
+		return index.Result{}, fmt.Errorf("plan: k is %d, want at least 1: %w", q.K, index.ErrQuery)
+	}
+	if len(v) != ix.dim {
+		return index.Result{}, fmt.Errorf("plan: the query has %d dimensions, the index has %d: %w", len(v), ix.dim, vec.ErrDim)
+	}
+	w, err := ix.mapped(vec.Matrix{Rows: 1, Cols: len(v), Data: v})
+	if err != nil {
+		return index.Result{}, fmt.Errorf("plan: query: %w", err)
+	}
+	if q.Effort == 0 {
+		q.Effort = ix.effort
+	}
+	k := q.K
+	if ix.full != nil {
+		q.K = k * ix.plan.Rerank
+	}
+	res, err := ix.inner.Search(ctx, w.Data, q)
+	if err != nil {
+		return res, err
+	}
+	if ix.full != nil {
+		hits, err := ix.full.Score(v, idsOf(res.Hits))
+		if err != nil {
+			return res, err
+		}
+		slices.SortFunc(hits, func(a, b index.Hit) int {
+			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(a.ID, b.ID))
+		})
+		res.Hits, res.Distances = hits[:min(k, len(hits))], res.Distances+len(hits)
+	} else if ix.innerMetric() != ix.metric {
+		for i := range res.Hits {
+			res.Hits[i].Distance /= 2
+		}
+	}
+	return res, nil
+}
+
+func idsOf(hits []index.Hit) []uint32 {
+	ids := make([]uint32, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	return ids
+}
+
+// Plan is what the index was built by, with its defaults filled in.
+func (ix *Index) Plan() Plan { return ix.plan }
+
+// Metric is what nearness means.
+func (ix *Index) Metric() vec.Metric { return ix.metric }
+
+// Dim is the dimension of the vectors that go in.
+func (ix *Index) Dim() int { return ix.dim }
+
+// Len is the number of vectors.
+func (ix *Index) Len() int { return ix.inner.Len() }
+
+// Effort is what queries that name none are searched with: the one that the tuner found, or 0.
+func (ix *Index) Effort() int { return ix.effort }
+
+// SizeBytes is what searching needs in memory: codes and links.
+func (ix *Index) SizeBytes() int64 { return ix.inner.SizeBytes() }
+
+// RerankBytes is the size of the full vectors kept for re-ranking, of which a search reads a few.
+func (ix *Index) RerankBytes() int64 {
+	if ix.full == nil {
+		return 0
+	}
+	return ix.full.SizeBytes()
+}
+
+// sampleRows returns x itself if it has at most n rows, else n of them, in order, drawn without replacement.
+func sampleRows(x vec.Matrix, n int, seed uint64) vec.Matrix {
+	if x.Rows <= n {
+		return x
+	}
+	return x.Gather(draw(x.Rows, n, seed))
+}
+
+// draw returns k of the numbers 0..n-1, ascending.
+func draw(n, k int, seed uint64) []int {
+	ids := rand.New(rand.NewPCG(seed, 0x6c6174656e74)).Perm(n)[:k]
+	slices.Sort(ids)
+	return ids
+}

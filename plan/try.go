@@ -1,0 +1,314 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/measure/dimension"
+	"github.com/latent-go/latent/vec"
+)
+
+// The ladder climbs from few bytes to many. First each codec is tried with more and more dimensions, looking at every
+// code, until what it finds holds the target: from then on more dimensions only cost. Then graphs are
+// laid over the codes that do.
+var (
+	ladderCodecs  = []string{"sq4", "sq8", "f16", "f32"}
+	ladderShares  = []float64{0.8, 0.9, 0.95} // of the variance
+	ladderReranks = []int{0, 2, 4, 8, 16}
+)
+
+const (
+	flatOnly   = 2000 // vectors up to which a graph cannot pay
+	flatTimed  = 50   // queries that a full scan is timed with
+	multipleOf = 16   // numbers of components: what kernels and codecs like
+)
+
+// tryAll tries the caller's plans or the ladder's.
+func (u *tuner) tryAll(ctx context.Context) error {
+	if u.Plans != nil {
+		for _, p := range u.Plans {
+			if err := u.try(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	dims, err := u.dims(ctx)
+	if err != nil {
+		return err
+	}
+	var graphs []Plan
+	for _, c := range ladderCodecs {
+		for _, d := range dims {
+			p := Plan{Codec: c}
+			if d < u.trial.Cols {
+				p.PCA.Components = d
+			}
+			if p.exact() {
+				break // is tried last, whatever else was found
+			}
+			if u.spent() {
+				break
+			}
+			trial, err := u.tryCodes(ctx, p)
+			if err != nil {
+				return err
+			}
+			if trial.Met {
+				graphs = append(graphs, trial.Plan)
+				break
+			}
+		}
+	}
+	if err := u.try(ctx, MustParse("f32|flat")); err != nil {
+		return err
+	}
+	if u.trial.Rows <= flatOnly {
+		return nil
+	}
+	for _, p := range append(graphs, Plan{Codec: "f32"}) {
+		if u.spent() {
+			break
+		}
+		p.Index, p.M = "hnsw", u.links()
+		if err := u.try(ctx, p.withDefaults()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dims returns the numbers of dimensions to try, ascending, led by the intrinsic dimension and by the spectrum; the
+// last is all of them. Where vectors must not be rotated it is the only one.
+func (u *tuner) dims(ctx context.Context) ([]int, error) {
+	full := []int{u.trial.Cols}
+	o := dimension.Options{Sample: 5000, Seed: u.Seed}
+	if id, err := dimension.MLE(ctx, u.trial, o); err == nil {
+		u.report.Intrinsic = id.Value
+	} else if ctx.Err() != nil {
+		return nil, ctx.Err()
+	} else {
+		u.note("the intrinsic dimension could not be measured: %v", err)
+	}
+	if u.Metric == vec.Manhattan {
+		return full, nil
+	}
+	spectrum, err := dimension.Spectrum(ctx, u.trial, dimension.Options{Sample: 20_000, Seed: u.Seed})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		u.note("the spectrum could not be measured: %v", err)
+		return full, nil
+	}
+	wanted := []int{int(2 * u.report.Intrinsic), int(4 * u.report.Intrinsic)}
+	for _, share := range ladderShares {
+		wanted = append(wanted, spectrum.Components(share))
+	}
+	var dims []int
+	for _, d := range wanted {
+		d = (d + multipleOf - 1) / multipleOf * multipleOf
+		if d > 0 && d < u.trial.Cols && d <= u.trial.Rows {
+			dims = append(dims, d)
+		}
+	}
+	slices.Sort(dims)
+	return append(slices.Compact(dims), full...), nil
+}
+
+// links is M for graphs on this data: more where the dimension is high, as hnswlib's advice has it.
+func (u *tuner) links() int {
+	if u.report.Intrinsic > 20 {
+		return 32
+	}
+	return 16
+}
+
+func (u *tuner) spent() bool { return u.Budget > 0 && time.Since(u.begin) > u.Budget }
+
+// try builds a plan from the trial rows and measures it.
+func (u *tuner) try(ctx context.Context, p Plan) error {
+	ix, seconds, err := u.built(ctx, p)
+	if err != nil {
+		return err
+	}
+	trial, err := u.measure(ctx, ix)
+	if err != nil {
+		return err
+	}
+	trial.BuildSeconds = seconds
+	u.keep(trial, ix)
+	return nil
+}
+
+func (u *tuner) built(ctx context.Context, p Plan) (*Index, float64, error) {
+	begin := time.Now()
+	o := u.Options
+	if o.Progress != nil {
+		o.Progress = func(_ string, done, total int) { u.Progress("try "+p.String(), done, total) }
+	}
+	ix, err := build(ctx, p, u.trial, u.trialIDs(), o)
+	return ix, time.Since(begin).Seconds(), err
+}
+
+// tryCodes tries the plan's map and codec with a scan of all codes and the least re-ranking that finds enough; the plan of
+// the trial it returns says how much that is.
+func (u *tuner) tryCodes(ctx context.Context, p Plan) (Trial, error) {
+	p.Rerank = ladderReranks[len(ladderReranks)-1]
+	ix, seconds, err := u.built(ctx, p)
+	if err != nil {
+		return Trial{}, err
+	}
+	found, err := u.candidates(ctx, ix)
+	if err != nil {
+		return Trial{}, err
+	}
+	var r Recall
+	for i, rerank := range ladderReranks {
+		r = interval(found[i], u.K)
+		ix.plan.Rerank = rerank
+		if r.Lo >= u.Recall {
+			break
+		}
+	}
+	if ix.plan.Rerank == 0 {
+		ix.full = nil
+	}
+	timed := min(u.tune.Rows, flatTimed)
+	cost, err := Measure(ctx, ix, u.truth.first(timed), index.Query{K: u.K})
+	if err != nil {
+		return Trial{}, err
+	}
+	r.Distances, r.P50Micros, r.P99Micros, r.MeanMicros = cost.Distances, cost.P50Micros, cost.P99Micros, cost.MeanMicros
+	trial := Trial{Plan: ix.plan, Recall: r, Met: r.Lo >= u.Recall, BuildSeconds: seconds}
+	u.keep(trial, ix)
+	return trial, nil
+}
+
+// candidates returns for each step of re-ranking and each tuning query the recall that re-ranking so many candidates
+// would have: the exact search's neighbours are found if they are among them.
+func (u *tuner) candidates(ctx context.Context, ix *Index) ([][]float64, error) {
+	found := make([][]float64, len(ladderReranks))
+	for i := range found {
+		found[i] = make([]float64, u.tune.Rows)
+	}
+	most := ladderReranks[len(ladderReranks)-1]
+	err := vec.Blocks(ctx, u.tune.Rows, 1, func(q, _ int) error {
+		w, err := ix.mapped(u.tune.Slice(q, q+1))
+		if err != nil {
+			return fmt.Errorf("plan: query %d: %w", q, err)
+		}
+		res, err := ix.inner.Search(ctx, w.Data, index.Query{K: most * u.K})
+		if err != nil {
+			return err
+		}
+		for i, rerank := range ladderReranks {
+			found[i][q] = u.truth.recall(q, u.K, res.Hits[:min(len(res.Hits), max(rerank, 1)*u.K)])
+		}
+		return nil
+	})
+	return found, err
+}
+
+// measure finds the least effort at which ix reaches the target on the tuning queries, sets it, and says what it costs.
+// Where the greatest effort does not reach it, that is what is measured.
+func (u *tuner) measure(ctx context.Context, ix *Index) (Trial, error) {
+	trial := Trial{Plan: ix.plan}
+	if ix.plan.Index == "flat" {
+		timed := u.tune.Rows
+		if ix.plan.exact() {
+			timed = min(timed, flatTimed)
+		}
+		r, err := Measure(ctx, ix, u.truth.first(timed), index.Query{K: u.K})
+		trial.Recall, trial.Met = r, r.Lo >= u.Recall || ix.plan.exact()
+		return trial, err
+	}
+	at := func(effort int) (bool, error) {
+		r, err := Measure(ctx, ix, u.truth, index.Query{K: u.K, Effort: effort})
+		if err != nil {
+			return false, err
+		}
+		met := r.Lo >= u.Recall
+		if met || !trial.Met {
+			trial.Recall, trial.Effort, trial.Met = r, effort, met
+		}
+		return met, nil
+	}
+	low, high := u.K*max(ix.plan.Rerank, 1), min(maxEffort, ix.Len())
+	high = max(low, high)
+	effort, err := least(low, high, at)
+	ix.effort = effort
+	return trial, err
+}
+
+// least returns the least number from low to high, to within a twentieth, for which ok is true, if ok is false below some
+// number and true above it. It asks low first, then numbers that double, then halves the gap. If none is ok it returns high.
+func least(low, high int, ok func(int) (bool, error)) (int, error) {
+	bad, good := low-1, low
+	for {
+		yes, err := ok(good)
+		if err != nil {
+			return 0, err
+		}
+		if yes {
+			break
+		}
+		if good == high {
+			return high, nil
+		}
+		bad, good = good, min(2*good, high)
+	}
+	for good-bad > 1 && good-bad > good/20 {
+		mid := (good + bad) / 2
+		yes, err := ok(mid)
+		if err != nil {
+			return 0, err
+		}
+		if yes {
+			good = mid
+		} else {
+			bad = mid
+		}
+	}
+	return good, nil
+}
+
+// keep records a trial, and its index if it is the cheapest yet that met the target.
+func (u *tuner) keep(t Trial, ix *Index) {
+	t.Bytes = ix.bytesEach()
+	bytes := t.Bytes.Index
+	if u.CountRerank {
+		bytes += t.Bytes.Rerank
+	}
+	t.Cost = (1-u.Weight)/2*math.Log(bytes/t.Bytes.Float32) + (1+u.Weight)/2*math.Log(max(t.Recall.MeanMicros, 0.1))
+	u.report.Trials = append(u.report.Trials, t)
+	if t.Met && (u.chosen < 0 || t.Cost < u.report.Trials[u.chosen].Cost) {
+		u.chosen, u.best = len(u.report.Trials)-1, ix
+	}
+	if u.Tried != nil {
+		u.Tried(t)
+	}
+}
+
+// exact says that the plan's search is exact by construction.
+func (p Plan) exact() bool {
+	p = p.withDefaults()
+	return p.PCA == (PCA{}) && p.Codec == "f32" && p.Index == "flat"
+}
+
+// harder makes searches look further than they did, at more cost, and says whether that is possible.
+func (ix *Index) harder() bool {
+	switch {
+	case ix.plan.Index == "hnsw" && ix.effort < min(maxEffort, ix.Len()):
+		ix.effort = min(ix.effort+ix.effort/8+1, maxEffort, ix.Len())
+	case ix.full != nil && ix.plan.Rerank < 64:
+		ix.plan.Rerank *= 2
+	default:
+		return false
+	}
+	return true
+}
