@@ -179,8 +179,11 @@ func checkBytes(src *source, at int64, n, each uint64) error {
 	if hi != 0 || lo > 1<<56 {
 		return fmt.Errorf("%d rows of %d bytes are past belief; is the file damaged?", n, each)
 	}
-	if need := at + int64(n*each); src.size >= 0 && need > src.size {
+	switch need := at + int64(n*each); {
+	case src.size >= 0 && need > src.size:
 		return fmt.Errorf("it is cut short: its header promises %d bytes, %d are there; copy or download it again", need, src.size)
+	case src.most >= 0 && need > src.most:
+		return fmt.Errorf("it is cut short: its header promises %d bytes, its compressed ones make %d at the most; copy or download it again", need, src.most)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func Load(path string, o Options) (*Set, error) {
 // likely to be, and as they come otherwise.
 func (f *File) load() (*Set, error) {
 	s := &Set{Name: f.baseName(), X: vec.Matrix{Cols: f.dim}}
-	if f.rows >= 0 && f.src.likely/int64(f.dim) >= int64(f.rows) { // a value takes a byte or more
+	if f.rows >= 0 && f.src.likely()/int64(f.dim) >= int64(f.rows) { // a value takes a byte or more
 		s.X.Data = make([]float32, 0, f.rows*f.dim)
 	}
 	for _, name := range f.columns {

@@ -33,7 +33,7 @@ type source struct {
 	r       *bufio.Reader // the bytes in order
 	at      io.ReaderAt   // the same bytes anywhere; nil where they are compressed
 	size    int64         // how many there are, -1 where that is only known at the end
-	likely  int64         // how many it is safe to take memory for at once: size, or 20 times that of compressed bytes
+	most    int64         // how many there can be: size, or what deflate can make of the compressed bytes; -1 where even that is unknown
 	origin  int64         // of the bytes in the file, where at is not nil
 	taken   int64         // how many were taken with take and skipTo
 	gzip    bool          // they were compressed
@@ -63,9 +63,9 @@ func openSource(p string) (*source, error) {
 		file.Close()
 		return nil, err
 	}
-	s := &source{name: filepath.Base(p), ext: strings.ToLower(filepath.Ext(p)), size: -1, closers: []func() error{file.Close}}
+	s := &source{name: filepath.Base(p), ext: strings.ToLower(filepath.Ext(p)), size: -1, most: -1, closers: []func() error{file.Close}}
 	if st.Mode().IsRegular() {
-		s.at, s.size, s.likely = file, st.Size(), st.Size()
+		s.at, s.size, s.most = file, st.Size(), st.Size()
 	}
 	s.r = bufio.NewReaderSize(file, readBuffer)
 	return s, nil
@@ -73,7 +73,7 @@ func openSource(p string) (*source, error) {
 
 // bytesSource is a source of bytes in memory.
 func bytesSource(name string, b []byte) *source {
-	return &source{name: name, ext: strings.ToLower(path.Ext(name)), r: bufio.NewReaderSize(bytes.NewReader(b), 64<<10), at: bytes.NewReader(b), size: int64(len(b)), likely: int64(len(b))}
+	return &source{name: name, ext: strings.ToLower(path.Ext(name)), r: bufio.NewReaderSize(bytes.NewReader(b), 64<<10), at: bytes.NewReader(b), size: int64(len(b)), most: int64(len(b))}
 }
 
 func (s *source) close() error {
@@ -124,6 +124,17 @@ func (s *source) skipTo(at int64) error {
 		err = fmt.Errorf("it is cut short: its data begin at byte %d, %d are there; copy or download it again", at, s.taken)
 	}
 	return err
+}
+
+// inflated is the most bytes that n bytes of deflate can stand for: 258 for two bits, and a little for the start.
+func inflated(n int64) int64 { return 1032*n + 1024 }
+
+// likely is how many bytes it is safe to take memory for at once: those that are there, or 20 times the compressed ones.
+func (s *source) likely() int64 {
+	if s.size >= 0 {
+		return s.size
+	}
+	return s.most / 50
 }
 
 // recognise finds the format of src by its content, then by its name, and sets up f to read it.
@@ -211,7 +222,9 @@ func (s *source) gunzip() error {
 		return fmt.Errorf("it is no gzip after all: %w", err)
 	}
 	s.r = bufio.NewReaderSize(&bombGuard{r: z, in: func() int64 { return in.n }}, readBuffer)
-	s.likely = 20 * max(s.size, 0)
+	if s.most >= 0 {
+		s.most = inflated(s.most)
+	}
 	s.at, s.size, s.taken, s.gzip = nil, -1, 0, true
 	if s.ext == ".gz" {
 		s.ext = strings.ToLower(path.Ext(s.name[:len(s.name)-len(".gz")]))
@@ -332,12 +345,12 @@ func (s *source) enter(m *zip.File, name string) error {
 		if err != nil || m.UncompressedSize64 > uint64(s.size) || at > s.size-int64(m.UncompressedSize64) {
 			return fmt.Errorf("member %s: it does not lie within the archive, which is cut short or damaged", name)
 		}
-		s.likely = int64(m.UncompressedSize64)
-		s.at, s.size, s.origin = io.NewSectionReader(s.at, at, int64(m.UncompressedSize64)), int64(m.UncompressedSize64), at
+		n := int64(m.UncompressedSize64)
+		s.at, s.size, s.most, s.origin = io.NewSectionReader(s.at, at, n), n, n, at
 		s.r = bufio.NewReaderSize(r, readBuffer)
 	} else {
 		in := int64(min(m.CompressedSize64, uint64(s.size)))
-		s.at, s.size, s.likely = nil, -1, 20*in
+		s.at, s.size, s.most = nil, -1, inflated(in)
 		s.r = bufio.NewReaderSize(&bombGuard{r: r, in: func() int64 { return in }}, readBuffer)
 	}
 	s.name += "#" + name
