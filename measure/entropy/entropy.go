@@ -78,6 +78,7 @@ type Result struct {
 	Draws       int       `json:"draws"`
 	MaxBits     float64   `json:"max_bits"`    // log2 of the rows: every row far from every other
 	Effective   float64   `json:"effective"`   // 2^EntropyBits: as many clusters, far apart, have this entropy
+	Large       float64   `json:"large"`       // share of eigenvalues above 0.01 once powered: the paper's rule of thumb for T is about 1 %
 	Eigenvalues []float64 `json:"eigenvalues"` // of the walk, not powered, largest first; of the first draw
 	Setting
 	Verdict string   `json:"verdict"`
@@ -117,6 +118,11 @@ func DSE(ctx context.Context, x vec.Matrix, o Options) (*Result, error) {
 		bits[i] = entropyBits(values, o.T)
 		if i == 0 {
 			r.Eigenvalues = values
+			for _, v := range values {
+				if math.Pow(math.Abs(v), float64(o.T)) > .01 {
+					r.Large += 1 / float64(len(values))
+				}
+			}
 		}
 		if o.Progress != nil {
 			o.Progress(i+1, len(bits))

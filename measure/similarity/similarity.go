@@ -238,7 +238,8 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 			if sampleFolds, err = sample.folds(ctx, folds, o.Seed); err != nil {
 				return nil, err
 			}
-			r.Notes = append(r.Notes, fmt.Sprintf("Measures of pairs of rows are of %d of %d rows drawn at random; their intervals include what that leaves open.", o.MaxRows, a.Rows))
+			r.Notes = append(r.Notes, fmt.Sprintf("Measures of pairs of rows are of %d of %d rows drawn at random, which their intervals include; %d neighbours among these reach as far as %d among all.",
+				o.MaxRows, a.Rows, o.K, o.K*a.Rows/o.MaxRows))
 		}
 		if err := t.score(ctx, scores, sample, sampleFolds, onPairs); err != nil {
 			return nil, err

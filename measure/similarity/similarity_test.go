@@ -619,6 +619,36 @@ func TestLarge(t *testing.T) {
 	t.Log(len(r.Units.Groups), "groups;", r.Verdict)
 }
 
+// TestSampling prints what looking at 2000 of 6000 rows costs the measures of pairs of rows: LATENT_LARGE=1.
+func TestSampling(t *testing.T) {
+	if os.Getenv("LATENT_LARGE") == "" {
+		t.Skip("set LATENT_LARGE=1: takes a minute")
+	}
+	const n, d = 6000, 64
+	a, b := normal(n, d, 1), normal(n, d, 2)
+	for i := range n {
+		for j := range d / 2 {
+			a.Row(i)[j] *= 3 / float32(math.Sqrt(float64(j+1)))
+			b.Row(i)[j] = b.Row(i)[j]/2 + a.Row(i)[(j*7)%(d/2)]
+		}
+	}
+	r, err := Compare(t.Context(), a, b, Options{Measures: []string{"cka-rbf", "rsa", "mutual-knn"}, NoUnits: true, Permutations: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pair(t, a, b)
+	rbf, err := p.RBFCKA(1)
+	rsa, err2 := p.RSA(false)
+	knn, err3 := p.MutualKNN(30)
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for i, exact := range []float64{rbf.Debiased, rsa, knn} {
+		s := r.Scores[i]
+		t.Logf("%s: %d rows %.4f [%.4f, %.4f], all %d rows %.4f", s.Name, s.Rows, s.Value, s.Low, s.High, n, exact)
+	}
+}
+
 func ExampleCompare() {
 	a := noise(100, 3, 1)
 	b := vec.NewMatrix(100, 3)
