@@ -19,7 +19,7 @@ func MulT(dst, a, b Matrix) Matrix {
 	switch {
 	case a.Rows <= skinny:
 		fewRows(dst, a, b)
-	case b.Rows <= skinny/2:
+	case b.Rows <= 2:
 		fewCols(dst, a, b)
 	default:
 		product(dst, operand{a.Data, a.Cols, 1}, operand{b.Data, 1, b.Cols}, a.Cols)
@@ -55,7 +55,7 @@ const (
 	maxDepth = 384 // of a block of b
 	maxCols  = 480 // of a block of b: with maxDepth, 720 KiB
 	maxRows  = 512 // of a that pass by a block, if there are goroutines to share with
-	skinny   = 6   // rows of a so few that packing b would cost more than it saves
+	skinny   = 4   // rows of a so few that packing b would cost more than it saves; between 3 and 6 by shape
 )
 
 // operand is one side of a product as it lies in memory: the value of row (a) or depth (b) i and depth (a) or column

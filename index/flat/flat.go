@@ -31,12 +31,12 @@ type Index struct {
 	size    int  // of a code
 	isFloat bool // codes are the vectors themselves, as they lie in memory
 
-	mu    sync.RWMutex // guards codes and ids; writers hold writer too, and may read without mu
-	codes []byte       // size each
-	ids   []uint32     // of the caller, one a row
+	mu    sync.RWMutex   // guards codes, ids and rows; writers hold writer too, and may read without mu
+	codes []byte         // size each
+	ids   []uint32       // of the caller, one a row
+	rows  map[uint32]int // row of each ID; nil until wanted
 
 	writer sync.Mutex
-	rows   map[uint32]int // row of each ID; nil until wanted
 	last   int64          // largest ID in use, -1 if there is none, or unknown
 	file   *artifact.File // whose bytes codes and ids are a view of, until the first change
 
@@ -237,15 +237,41 @@ func (ix *Index) largest() int64 {
 	return ix.last
 }
 
-// locate sees to it that ix.rows knows where each ID is.
+// locate sees to it that ix.rows knows where each ID is. Its caller holds writer.
 func (ix *Index) locate() {
 	if ix.rows != nil {
 		return
 	}
-	ix.rows = make(map[uint32]int, len(ix.ids))
+	rows := make(map[uint32]int, len(ix.ids))
 	for row, id := range ix.ids {
-		ix.rows[id] = row
+		rows[id] = row
 	}
+	ix.mu.Lock()
+	ix.rows = rows
+	ix.mu.Unlock()
+}
+
+// readLocated locks for reading, with ix.rows at hand.
+func (ix *Index) readLocated() {
+	ix.mu.RLock()
+	if ix.rows == nil {
+		ix.mu.RUnlock()
+		ix.writer.Lock()
+		ix.locate()
+		ix.writer.Unlock()
+		ix.mu.RLock()
+	}
+}
+
+// Vector is as in [index.Index].
+func (ix *Index) Vector(id uint32) ([]float32, bool) {
+	ix.readLocated()
+	defer ix.mu.RUnlock()
+	row, used := ix.rows[id]
+	if !used {
+		return nil, false
+	}
+	return ix.codec.Decode(nil, ix.code(row)), true
 }
 
 // Search is as in [index.Index]. It measures all vectors, large stores on all processors. Query.Keep is asked only
@@ -398,9 +424,8 @@ func (ix *Index) Score(v []float32, ids []uint32) ([]index.Hit, error) {
 	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
 		return nil, fmt.Errorf("flat: score: %w", err)
 	}
-	ix.writer.Lock()
-	defer ix.writer.Unlock()
-	ix.locate()
+	ix.readLocated()
+	defer ix.mu.RUnlock()
 	hits, rows := make([]index.Hit, 0, len(ids)), make([]uint32, 0, len(ids))
 	for _, id := range ids {
 		if row, used := ix.rows[id]; used {

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/flat"
 	"github.com/latent-go/latent/index/indextest"
@@ -172,6 +175,39 @@ func TestScore(t *testing.T) {
 			t.Errorf("%v: scores are %v (error %v), want %v", m, got, err, want)
 		}
 	}
+}
+
+// TestOpenedAtOnce uses an index, opened and not changed yet, from many goroutines.
+func TestOpenedAtOnce(t *testing.T) {
+	ctx := context.Background()
+	made, x := flat.New(scalar.Float32(8), vec.Euclidean), indextest.Vectors(100, 8, 1)
+	if err := made.Add(ctx, nil, x); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "index")
+	if err := artifact.Save(path, made); err != nil {
+		t.Fatal(err)
+	}
+	ix, err := flat.Open(path, scalar.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			if hits, err := ix.Score(x.Row(i), []uint32{uint32(i)}); err != nil || len(hits) != 1 || hits[0].Distance != 0 {
+				t.Errorf("score of %d: %v, error %v", i, hits, err)
+			}
+			if v, ok := ix.Vector(uint32(i)); !ok || !slices.Equal(v, x.Row(i)) {
+				t.Errorf("vector %d: %v", i, v)
+			}
+			if i == 5 && ix.Delete(99) != 1 {
+				t.Error("99 was not there")
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func FuzzRead(f *testing.F) {

@@ -190,7 +190,7 @@ func sorted(hits []index.Hit) error {
 // holds checks that ix holds exactly the vectors of want: all come back, with their distance to q.
 func (s *suite) holds(ix index.Index, want map[uint32][]float32, q []float32) error {
 	if ix.Len() != len(want) {
-		return fmt.Errorf("Len is %d, want %d", ix.Len(), len(want))
+		return fmt.Errorf("it holds %d vectors, want %d", ix.Len(), len(want))
 	}
 	hits, err := s.search(ix, q, len(want)+5)
 	if err != nil {
@@ -217,7 +217,7 @@ func (s *suite) holds(ix index.Index, want map[uint32][]float32, q []float32) er
 			return fmt.Errorf("ID %d has no Vector", id)
 		}
 		if err := s.near(s.metric.Distance(q, kept), q, v); err != nil {
-			return fmt.Errorf("Vector of ID %d: %w", id, err)
+			return fmt.Errorf("what Vector gives of ID %d: %w", id, err)
 		}
 		if _, ok := want[^id]; !ok {
 			if _, ok := ix.Vector(^id); ok {
@@ -466,16 +466,16 @@ func (s *suite) k() error {
 	}
 	for _, k := range []int{0, -1, math.MinInt} {
 		if _, err := s.search(ix, x.Row(0), k); !errors.Is(err, index.ErrQuery) {
-			return fmt.Errorf("K = %d gives %v, want index.ErrQuery", k, err)
+			return fmt.Errorf("a search with K = %d gives %v, want index.ErrQuery", k, err)
 		}
 	}
 	for _, k := range []int{1, 2, 99, 100, 101, 1 << 20, math.MaxInt} {
 		hits, err := s.search(ix, x.Row(0), k)
 		if err != nil {
-			return fmt.Errorf("K = %d: %w", k, err)
+			return fmt.Errorf("with K = %d: %w", k, err)
 		}
 		if len(hits) != min(k, 100) {
-			return fmt.Errorf("K = %d of 100 vectors gives %d hits", k, len(hits))
+			return fmt.Errorf("a search with K = %d of 100 vectors gives %d hits", k, len(hits))
 		}
 	}
 	return nil
@@ -564,7 +564,7 @@ func (s *suite) cancel() error {
 		return fmt.Errorf("add with a cancelled context: error is %v", err)
 	}
 	if ix.Len() > 200 {
-		return fmt.Errorf("Len is %d after 100 adds and 100 cancelled ones", ix.Len())
+		return fmt.Errorf("it holds %d vectors after 100 adds and 100 cancelled ones", ix.Len())
 	}
 	hits, err := s.search(ix, x.Row(0), 200)
 	if err != nil || len(hits) != ix.Len() {
@@ -710,7 +710,7 @@ func (s *suite) reload(ix index.Index) (index.Index, []byte, error) {
 // agree compares two indexes by their answers.
 func (s *suite) agree(a, b index.Index) error {
 	if a.Len() != b.Len() || a.Dim() != b.Dim() || a.Metric() != b.Metric() {
-		return fmt.Errorf("Len, Dim, Metric are %d, %d, %v, were %d, %d, %v", b.Len(), b.Dim(), b.Metric(), a.Len(), a.Dim(), a.Metric())
+		return fmt.Errorf("its Len, Dim, Metric are %d, %d, %v, were %d, %d, %v", b.Len(), b.Dim(), b.Metric(), a.Len(), a.Dim(), a.Metric())
 	}
 	queries := Vectors(20, dim, 16)
 	for i := range queries.Rows {
@@ -804,7 +804,7 @@ func (s *suite) save() error {
 			return fmt.Errorf("read: %w", err)
 		}
 		if left, _ := io.ReadAll(r); string(left) != after {
-			return fmt.Errorf("Read left %d bytes of the stream, want the %d that follow the index", len(left), len(after))
+			return fmt.Errorf("after Read there are %d bytes left of the stream, want the %d that follow the index", len(left), len(after))
 		}
 		if err := check("read", back); err != nil {
 			return err
