@@ -275,7 +275,7 @@ func (ix *Index) Vector(id uint32) ([]float32, bool) {
 }
 
 // Search is as in [index.Index]. It measures all vectors, large stores on all processors. Query.Keep is asked only
-// about those that would be hits, and must not change the index.
+// about those that would be hits, and must not call the index.
 func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return index.Result{}, err
