@@ -19,8 +19,8 @@ const (
 
 // Add stores row i of x under ids[i], as [index.Index] has it. It uses up to GOMAXPROCS goroutines; the graph that
 // results does not depend on how many. One call for many rows is faster than many calls. Rows whose order carries
-// structure, such as one category after another, are better shuffled first; see the note on order in the package's
-// tests.
+// structure, such as one category after another, are better shuffled first: order alone can move recall at small efforts
+// by several points (Elliott and Clark 2024, arXiv 2405.17813).
 func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
 	if err := ix.check(ids, x); err != nil {
 		return err

@@ -97,7 +97,7 @@ func (ix *Index) sweep() {
 			}
 		}
 	}
-	gone := slices.Clone(ix.free)
+	var gone []uint32
 	ix.mu.Lock()
 	ix.entry, ix.top, ix.buried = entry, top, 0
 	for slot := range uint32(ix.n) {
@@ -108,16 +108,16 @@ func (ix *Index) sweep() {
 	}
 	ix.mu.Unlock()
 	// Nothing leads to them any more. What was deleted is not kept, in memory or in a file.
-	slices.Sort(gone)
-	slices.Reverse(gone)
-	for _, slot := range gone[:len(gone)] {
+	for _, slot := range gone {
 		clear(ix.code(slot))
 		ix.ids[slot] = 0
 		for l := range int(ix.levels[slot]) + 1 {
 			ix.relinked(&changed{level: l, slot: slot})
 		}
 	}
-	ix.free = gone
+	ix.free = append(ix.free, gone...)
+	slices.Sort(ix.free)
+	slices.Reverse(ix.free) // taken from the end: places at the front are used first
 	ix.plantAll()
 }
 

@@ -204,16 +204,17 @@ func TestRecallByKindOfData(t *testing.T) {
 	for _, c := range []struct {
 		data   string
 		metric vec.Metric
-		least  float64 // recall@10 at effort 64, M = 16; beside it what was seen at n = 10,000, then 3,000
+		least  float64 // recall@10 at effort 32, M = 16; beside it what was seen at n = 5,000, then 1,000
 	}{
-		{"cube?d=8", vec.Euclidean, 0.99},                              // 1.0000, 1.0000
-		{"mixture?d=12&ambient=64&clusters=20", vec.Euclidean, 0.98},   // 0, 0
-		{"mixture?d=12&ambient=64&clusters=20", vec.Cosine, 0.98},      // 0, 0
-		{"mixture?d=12&ambient=64&clusters=20", vec.InnerProduct, 0.9}, // 0, 0
-		{"affine?d=16&ambient=48", vec.Euclidean, 0.97},                // 0, 0
-		{"sphere?d=10&ambient=32", vec.Cosine, 0.97},                   // 0, 0
-		{"sphere?d=10&ambient=32", vec.InnerProduct, 0.97},             // 0, 0
-		{"swissroll?ambient=20&noise=0.01", vec.Manhattan, 0.99},       // 0, 0
+		{"cube?d=8", vec.Euclidean, 0.99},                               // 1.000, 1.000
+		{"cube?d=32", vec.Euclidean, 0.89},                              // 0.919, 0.970
+		{"mixture?d=12&ambient=64&clusters=20", vec.Euclidean, 0.99},    // 1.000, 1.000
+		{"mixture?d=12&ambient=64&clusters=20", vec.Cosine, 0.99},       // 1.000, 1.000
+		{"mixture?d=12&ambient=64&clusters=20", vec.InnerProduct, 0.97}, // 0.999, 1.000
+		{"affine?d=16&ambient=48", vec.Euclidean, 0.98},                 // 0.994, 0.997
+		{"sphere?d=10&ambient=32", vec.Cosine, 0.98},                    // 0.995, 1.000
+		{"sphere?d=10&ambient=32", vec.InnerProduct, 0.98},              // 0.995, 1.000
+		{"swissroll?ambient=20&noise=0.01", vec.Manhattan, 0.99},        // 1.000, 1.000
 	} {
 		t.Run(c.data+"/"+c.metric.String(), func(t *testing.T) {
 			x, q := split(generate(t, "synthetic:%s&n=%d&seed=1", c.data, n+100), 100)
@@ -298,16 +299,32 @@ func TestMixtureOf100k(t *testing.T) {
 		t.Skip("slow")
 	}
 	x, q := split(generate(t, "synthetic:mixture?d=16&ambient=32&clusters=50&n=100200&seed=3"), 200)
-	ix := built(t, x, Options{})
-	got, cost := recall(t, ix, x, q, 10, 200)
-	s := ix.Stats()
-	t.Logf("recall@10 %.4f, %.0f distances, %+v", got, cost, s)
-	if got < 0.99 {
-		t.Errorf("recall@10 is %.4f, want 0.99 or more", got)
+	ix := built(t, x, Options{EfConstruction: 100})
+	check := func(when string) {
+		got, cost := recall(t, ix, x, q, 10, 200)
+		s := ix.Stats()
+		t.Logf("%s: recall@10 %.4f, %.0f distances, %+v", when, got, cost, s)
+		if got < 0.99 { // seen 1.0000, fresh and worn
+			t.Errorf("%s: recall@10 is %.4f, want 0.99 or more", when, got)
+		}
+		if s.Nodes != x.Rows || s.Reachable != 1 {
+			t.Errorf("%s: %.6f of %d nodes can be reached, want all", when, s.Reachable, s.Nodes)
+		}
 	}
-	if s.Reachable != 1 {
-		t.Errorf("%.6f of the nodes can be reached, want all", s.Reachable)
+	check("fresh")
+	gone := rand.New(rand.NewPCG(3, 4)).Perm(x.Rows)[:x.Rows*3/10]
+	ids := make([]uint32, len(gone))
+	for i, id := range gone {
+		ids[i] = uint32(id)
 	}
+	ix.Delete(ids...)
+	if s := ix.Stats(); s.Reachable != 1 {
+		t.Errorf("after the deletes %.6f of %d nodes can be reached, want all", s.Reachable, s.Nodes)
+	}
+	if err := ix.Add(background, ids, x.Gather(gone)); err != nil {
+		t.Fatal(err)
+	}
+	check("worn")
 }
 
 func TestEffortOfAllFindsAll(t *testing.T) {
@@ -418,7 +435,7 @@ func TestWear(t *testing.T) {
 		}
 		worn, _ := recall(t, ix, x, q, 10, 40)
 		t.Logf("%s: recall@10 %.4f fresh, %.4f worn; %d of %d not found by themselves; %+v", data, fresh, worn, lost, n, ix.Stats())
-		if worn < fresh-0.02 {
+		if worn < fresh-0.015 { // seen 0, 0, 0.005
 			t.Errorf("%s: recall@10 fell from %.4f to %.4f", data, fresh, worn)
 		}
 		if lost > n/1000 {
@@ -542,7 +559,7 @@ func TestKeepFindsAllThatMatch(t *testing.T) {
 			cost += r.Distances / q.Rows
 		}
 		t.Logf("one in %d: recall@10 %.3f, %d distances", every, share, cost)
-		if share < 0.98 { // seen 0
+		if share < 0.98 { // seen 1.000 in each
 			t.Errorf("one in %d: recall@10 is %.3f", every, share)
 		}
 	}

@@ -97,12 +97,19 @@ type searcher struct {
 	chosen []uint32
 }
 
-// dist and next hold this many at least: a scan measures so many at once.
-const scanBlock = 256
+const (
+	// A walk looks at the links of node after node until it has this many new ones to measure: more rows a call than
+	// one node brings late in a walk, where most of its neighbours are known. Nearly all of those nodes' links would
+	// have been looked at anyway: on Fashion-MNIST the number of distances is the same within 1 % from effort 10 on, and
+	// the time for each falls by 5 % at effort 10 and by 14 % at 200.
+	gather = 12
+	// A scan measures so many at once.
+	scanBlock = 256
+)
 
 func newSearcher(ix *Index) *searcher {
 	zero := make([]float32, ix.dim)
-	n := max(2*ix.o.M, scanBlock)
+	n := max(4*ix.o.M, scanBlock)
 	return &searcher{
 		ix:     ix,
 		query:  make([]float32, ix.dim),
@@ -184,10 +191,10 @@ func (s *searcher) descend(at uint64, from, to int) uint64 {
 	return at
 }
 
-// unseen gathers in s.next those of the links that this walk has not met, and notes them as met.
-func (s *searcher) unseen(links []uint32) []uint32 {
-	seen, round, next := s.seen, s.round, s.next[:len(links)]
-	n := 0
+// unseen appends to next, which has room, those of the links that this walk has not met, and notes them as met.
+func (s *searcher) unseen(next, links []uint32) []uint32 {
+	seen, round, n := s.seen, s.round, len(next)
+	next = next[:n+len(links)]
 	for _, v := range links {
 		if v == none {
 			break
@@ -203,8 +210,9 @@ func (s *searcher) unseen(links []uint32) []uint32 {
 	return next[:n]
 }
 
-// walk returns the ef nearest nodes it meets on a layer, from start on, nearest first: algorithm 2. The nodes whose
-// links are to be looked at are among these ef, so one ascending list serves for both; the mark is on those done.
+// walk returns the ef nearest nodes it meets on a layer, from start on, nearest first: algorithm 2, with the links of
+// several nodes looked at in one go. The nodes whose links are to be looked at are among these ef, so one ascending list
+// serves for both; the mark is on those done.
 func (s *searcher) walk(ctx context.Context, start uint64, level, ef int) []uint64 {
 	s.fresh()
 	s.seen[slotOf(start)] = s.round
@@ -214,10 +222,15 @@ func (s *searcher) walk(ctx context.Context, start uint64, level, ef int) []uint
 	near := append(s.near[:0], start)
 	done := ctx.Done()
 	for at := 0; at < len(near); {
-		slot := slotOf(near[at])
-		near[at] |= mark
-		next := s.unseen(s.ix.links(slot, level))
-		at++
+		next := s.next[:0]
+		for at < len(near) && len(next) < gather {
+			if near[at]&mark == 0 {
+				slot := slotOf(near[at])
+				near[at] |= mark
+				next = s.unseen(next, s.ix.links(slot, level))
+			}
+			at++
+		}
 		if len(next) > 0 {
 			dist := s.measure(next)
 			for i, v := range next {
@@ -237,9 +250,6 @@ func (s *searcher) walk(ctx context.Context, start uint64, level, ef int) []uint
 			if done != nil && stopped(done) {
 				break
 			}
-		}
-		for at < len(near) && near[at]&mark != 0 {
-			at++
 		}
 	}
 	for i := range near {
@@ -299,7 +309,7 @@ func (s *searcher) walkWithin(ctx context.Context, start uint64, level, ef, n in
 		if len(near) == ef && k > near[ef-1] {
 			break
 		}
-		next := s.unseen(s.ix.links(slotOf(k), level))
+		next := s.unseen(s.next[:0], s.ix.links(slotOf(k), level))
 		if len(next) == 0 {
 			continue
 		}
