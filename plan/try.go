@@ -13,18 +13,19 @@ import (
 )
 
 // The ladder climbs from few bytes to many. First each codec is tried with more and more dimensions, looking at every
-// code, until what it finds holds the target: from then on more dimensions only cost. Then graphs are
-// laid over the codes that do.
+// code, until what it finds holds the target, and on until it does so with little re-ranking: from then on more
+// dimensions only cost. Then graphs are laid over the codes that do.
 var (
-	ladderCodecs  = []string{"sq4", "sq8", "f16", "f32"}
+	ladderCodecs  = []string{"sq4", "sq8"}
 	ladderShares  = []float64{0.8, 0.9, 0.95} // of the variance
 	ladderReranks = []int{0, 2, 4, 8, 16}
 )
 
 const (
-	flatOnly   = 2000 // vectors up to which a graph cannot pay
-	flatTimed  = 50   // queries that a full scan is timed with
-	multipleOf = 16   // numbers of components: what kernels and codecs like
+	littleRerank = 4
+	flatOnly     = 2000 // vectors up to which a graph cannot pay
+	flatTimed    = 50   // queries that a full scan is timed with
+	multipleOf   = 16   // numbers of components: what kernels and codecs like
 )
 
 // tryAll tries the caller's plans or the ladder's.
@@ -44,15 +45,12 @@ func (u *tuner) tryAll(ctx context.Context) error {
 	var graphs []Plan
 	for _, c := range ladderCodecs {
 		for _, d := range dims {
+			if u.spent() {
+				break
+			}
 			p := Plan{Codec: c}
 			if d < u.trial.Cols {
 				p.PCA.Components = d
-			}
-			if p.exact() {
-				break // is tried last, whatever else was found
-			}
-			if u.spent() {
-				break
 			}
 			trial, err := u.tryCodes(ctx, p)
 			if err != nil {
@@ -60,17 +58,21 @@ func (u *tuner) tryAll(ctx context.Context) error {
 			}
 			if trial.Met {
 				graphs = append(graphs, trial.Plan)
-				break
+				if trial.Plan.Rerank <= littleRerank {
+					break
+				}
 			}
 		}
 	}
-	if err := u.try(ctx, MustParse("f32|flat")); err != nil {
-		return err
+	for _, spec := range []string{"f16|flat", "f32|flat"} {
+		if err := u.try(ctx, MustParse(spec)); err != nil {
+			return err
+		}
 	}
 	if u.trial.Rows <= flatOnly {
 		return nil
 	}
-	for _, p := range append(graphs, Plan{Codec: "f32"}) {
+	for _, p := range append(graphs, Plan{Codec: "f16"}, Plan{Codec: "f32"}) {
 		if u.spent() {
 			break
 		}
@@ -219,12 +221,12 @@ func (u *tuner) candidates(ctx context.Context, ix *Index) ([][]float64, error) 
 func (u *tuner) measure(ctx context.Context, ix *Index) (Trial, error) {
 	trial := Trial{Plan: ix.plan}
 	if ix.plan.Index == "flat" {
-		timed := u.tune.Rows
-		if ix.plan.exact() {
-			timed = min(timed, flatTimed)
+		queries := u.truth
+		if ix.plan.Exact() {
+			queries = u.truth.first(min(u.tune.Rows, flatTimed)) // to time it; its recall is known
 		}
-		r, err := Measure(ctx, ix, u.truth.first(timed), index.Query{K: u.K})
-		trial.Recall, trial.Met = r, r.Lo >= u.Recall || ix.plan.exact()
+		r, err := Measure(ctx, ix, queries, index.Query{K: u.K})
+		trial.Recall, trial.Met = r, r.Lo >= u.Recall || ix.plan.Exact()
 		return trial, err
 	}
 	at := func(effort int) (bool, error) {
@@ -294,8 +296,8 @@ func (u *tuner) keep(t Trial, ix *Index) {
 	}
 }
 
-// exact says that the plan's search is exact by construction.
-func (p Plan) exact() bool {
+// Exact says that the plan's search is exact by construction.
+func (p Plan) Exact() bool {
 	p = p.withDefaults()
 	return p.PCA == (PCA{}) && p.Codec == "f32" && p.Index == "flat"
 }

@@ -280,7 +280,7 @@ func (u *tuner) proof(ctx context.Context, ix *Index) error {
 		if p.Recall, err = Measure(ctx, ix, truth, index.Query{K: u.K}); err != nil {
 			return err
 		}
-		p.Effort, p.Met = ix.effort, p.Lo >= u.Recall || ix.plan.exact()
+		p.Effort, p.Met = ix.effort, p.Lo >= u.Recall || ix.plan.Exact()
 		if p.Met || !ix.harder() {
 			break
 		}

@@ -226,9 +226,17 @@ func printTrials(w io.Writer, r *plan.Report) {
 		if x.Effort > 0 {
 			ef = fmt.Sprint(x.Effort)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%.4f–%.4f\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, ef, x.Recall.Mean, x.Recall.Lo, x.Recall.Hi, x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
+		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%s\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, ef, x.Recall.Mean, bounds(x), x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
 	}
 	t.Flush()
+}
+
+// bounds prints the interval of a trial's recall.
+func bounds(t plan.Trial) string {
+	if t.Plan.Exact() {
+		return "exact"
+	}
+	return fmt.Sprintf("%.4f–%.4f", t.Recall.Lo, t.Recall.Hi)
 }
 
 func printBuild(w io.Writer, a buildAnswer, html string) {
@@ -258,7 +266,7 @@ func printBuild(w io.Writer, a buildAnswer, html string) {
 		if !p.Met {
 			verdict = "NOT proven"
 		}
-		fmt.Fprintf(w, "recall  @%d %.4f (%.4f to %.4f) on %d queries, %s: %g %s\n", p.K, p.Mean, p.Lo, p.Hi, p.Recall.Queries, p.Queries, p.Target, verdict)
+		fmt.Fprintf(w, "recall  %.4f @%d (95 %% interval %.4f to %.4f) on %d queries that chose nothing: %g %s\n", p.Mean, p.K, p.Lo, p.Hi, p.Recall.Queries, p.Target, verdict)
 		if p.Raised > 0 {
 			fmt.Fprintf(w, "        the effort was raised %d times on these queries to get there\n", p.Raised)
 		}

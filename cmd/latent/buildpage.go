@@ -61,7 +61,7 @@ func trialsSection(r *plan.Report) report.Section {
 	for i, t := range r.Trials {
 		table.Strong[i] = t.Chosen
 		table.Rows = append(table.Rows, []string{
-			t.Plan.String(), fmt.Sprint(t.Effort), fmt.Sprintf("%.4f", t.Recall.Mean), fmt.Sprintf("%.4f–%.4f", t.Recall.Lo, t.Recall.Hi),
+			t.Plan.String(), fmt.Sprint(t.Effort), fmt.Sprintf("%.4f", t.Recall.Mean), bounds(t),
 			fmt.Sprintf("%.0f", t.Bytes.Index), fmt.Sprintf("%.0f", t.Bytes.Rerank), fmt.Sprintf("%.0f", t.Recall.MeanMicros), fmt.Sprintf("%.1f", t.BuildSeconds),
 		})
 		s := &below
