@@ -13,7 +13,7 @@ import (
 // K+1 distinct rows give vec.ErrTooFew. Time O(n²d), memory O(nK).
 // Source: Grassberger and Procaccia 1983; the two radii are those of Hino et al. 2017.
 func Correlation(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
-	p, k, err := ready(ctx, x, o, "Correlation", 2)
+	p, k, err := ready(ctx, x, o, "Correlation")
 	if err != nil {
 		return Estimate{}, err
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// DANCo estimates the dimension D as that of the uniform ball, of as many points, in which distances to the k = K/2 nearest
+// DANCo estimates the dimension D as that of the uniform ball, of as many points, in which distances to the K nearest
 // neighbours and the angles between them are spread most as they are in the data. Being compared with balls that
 // suffer from few points in the same way, it stays near the truth at dimensions where the others read low. Its error is
-// that of its distances. Data with fewer than 50 distinct rows, or K+1, give vec.ErrTooFew. Time O(n²d) and several balls of
+// that of its distances. Data with fewer than 50 distinct rows, or K+2, give vec.ErrTooFew. Time O(n²d) and several balls of
 // n points.
 //
 // Source: Ceruti et al. 2012, "DANCo: dimensionality from angle and norm concentration". The balls, of dimensions 1, 2, 3, 4, 5,
@@ -21,17 +21,17 @@ func DANCo(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	k, err := p.k(o, "DANCo", 4)
+	k, err := p.k(o, "DANCo")
 	if err != nil {
 		return Estimate{}, err
 	}
-	if err := p.need("DANCo", fewestForBalls-1); err != nil {
+	if err := p.need("DANCo", max(k+1, fewestForBalls-1)); err != nil {
 		return Estimate{}, err
 	}
-	if err := p.find(ctx, k, o.Progress); err != nil {
+	if err := p.find(ctx, k+1, o.Progress); err != nil {
 		return Estimate{}, err
 	}
-	c, err := p.concentration(ctx, k/2)
+	c, err := p.concentration(ctx, k)
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -39,7 +39,7 @@ func DANCo(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	return p.danco(c, balls, k/2)
+	return p.danco(c, balls, k)
 }
 
 // fewestForBalls is the number of points below which balls do not show their dimension.

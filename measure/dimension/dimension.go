@@ -33,8 +33,8 @@ type Options struct {
 	Sample int
 	// Seed of the sample and of the reference balls: same seed, same result.
 	Seed uint64
-	// K is the number of neighbours that MLE, LID, MOM and Correlation look at; DANCo looks at K/2. 0 means 20, or as
-	// many as there are.
+	// K is the number of neighbours looked at, but for TwoNN and FisherS. 0 means 10, for LID 20, or as many as there are.
+	// More neighbours even out noise, in the estimate and in the data, and reach further round its bends.
 	K int
 	// Ks are the neighbourhoods of the curve of dimension against k in Measure; nil means 5, 10, 20, 50 and 100. Those
 	// beyond the data are left out.
@@ -48,7 +48,8 @@ type Options struct {
 
 const (
 	defaultSample = 10_000
-	defaultK      = 20
+	defaultK      = 10
+	defaultLID    = 20
 )
 
 // Estimate is one estimator's answer.
@@ -165,14 +166,14 @@ func (c center) apply(x vec.Matrix) vec.Matrix {
 	return y
 }
 
-// k returns the neighbourhood that o asks for, at least low, or what the points allow.
-func (p *points) k(o Options, method string, low int) (int, error) {
+// k returns the neighbourhood that o asks for, or what the points allow.
+func (p *points) k(o Options, method string) (int, error) {
 	k := o.K
 	if k == 0 {
-		k = max(low, min(defaultK, p.x.Rows-1))
+		k = max(2, min(defaultK, p.x.Rows-1))
 	}
-	if k < low {
-		return 0, fmt.Errorf("dimension: %s looks at %d neighbours, it needs at least %d", method, k, low)
+	if k < 2 {
+		return 0, fmt.Errorf("dimension: %s looks at %d neighbours, it needs at least 2", method, k)
 	}
 	return k, p.need(method, k)
 }
@@ -231,12 +232,12 @@ func (p *points) row(i int) []float64 {
 }
 
 // ready is prepare and find, for one estimator that looks at o's K neighbours.
-func ready(ctx context.Context, x vec.Matrix, o Options, method string, low int) (*points, int, error) {
+func ready(ctx context.Context, x vec.Matrix, o Options, method string) (*points, int, error) {
 	p, err := prepare(x, o)
 	if err != nil {
 		return nil, 0, err
 	}
-	k, err := p.k(o, method, low)
+	k, err := p.k(o, method)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -32,7 +32,7 @@ func ExampleMeasure() {
 	// TwoNN        1.8
 	// MLE          1.9
 	// MOM          1.9
-	// Correlation  1.8
+	// Correlation  1.9
 	// DANCo        2.0
 	// FisherS      2.9
 }

@@ -34,11 +34,11 @@ func inverseMoment(r []float64) float64 {
 
 // MLE estimates the dimension by maximum likelihood, from the distances of each row to its K nearest others.
 // The estimates at the rows are averaged as 1/dimension. It reads low when the dimension is above 5 or so, as distances
-// reach the edges of the data: with 2,500 rows, 8.5 in a ball of 10 dimensions. Fewer than K+1 distinct rows give
+// reach the edges of the data: with 2,500 rows, 8.7 in a ball of 10 dimensions. Fewer than K+1 distinct rows give
 // vec.ErrTooFew. Time O(n²d), memory O(nK).
 // Source: Levina and Bickel 2004; the average is MacKay and Ghahramani's comment on it, 2005.
 func MLE(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
-	p, k, err := ready(ctx, x, o, "MLE", 2)
+	p, k, err := ready(ctx, x, o, "MLE")
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -50,7 +50,7 @@ func MLE(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
 // MLE does, and minds measurement noise at the smallest distances less. Errors and cost are those of MLE.
 // Source: Amsaleg et al. 2018, section 3.2, whose mean takes in the Kth distance itself: it gives (K·D+1)/(K-1) for our D.
 func MOM(ctx context.Context, x vec.Matrix, o Options) (Estimate, error) {
-	p, k, err := ready(ctx, x, o, "MOM", 2)
+	p, k, err := ready(ctx, x, o, "MOM")
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -73,7 +73,10 @@ func (p *points) averaged(method string, k int, inverse func(r []float64) float6
 // is not used. Errors and cost are those of MLE.
 func LID(ctx context.Context, x vec.Matrix, o Options) ([]float64, error) {
 	o.Sample = -1
-	p, k, err := ready(ctx, x, o, "LID", 2)
+	if o.K == 0 {
+		o.K = max(2, min(defaultLID, x.Rows-1))
+	}
+	p, k, err := ready(ctx, x, o, "LID")
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (r *Report) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.S
 
 // local adds what near neighbours show.
 func (r *Report) local(ctx context.Context, p *points, o Options, work *progress) error {
-	k, err := p.k(o, "Measure", 2)
+	k, err := p.k(o, "Measure")
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,8 @@ func (r *Report) local(ctx context.Context, p *points, o Options, work *progress
 		ks = defaultKs
 	}
 	ks = slices.DeleteFunc(slices.Clone(ks), func(k int) bool { return k < 2 || k >= p.x.Rows })
-	if err := p.find(ctx, slices.Max(append(ks, k)), work.part(15, 45)); err != nil {
+	lid := min(max(defaultLID, k), p.x.Rows-1)
+	if err := p.find(ctx, max(slices.Max(append(ks, lid)), min(k+1, p.x.Rows-1)), work.part(15, 45)); err != nil {
 		return err
 	}
 	for _, k := range ks {
@@ -115,7 +116,7 @@ func (r *Report) local(ctx context.Context, p *points, o Options, work *progress
 			r.ByK = append(r.ByK, e)
 		}
 	}
-	r.LID = p.histogram(k)
+	r.LID = p.histogram(lid)
 	var v view
 	for i, f := range locals {
 		e, err := f(ctx, p, o, k)
@@ -132,11 +133,11 @@ func (r *Report) local(ctx context.Context, p *points, o Options, work *progress
 		return err
 	}
 	work.done(80)
-	if k < 4 || p.x.Rows < fewestForBalls {
+	if p.x.Rows < max(k+2, fewestForBalls) {
 		r.note("With %d distinct rows there are too few to compare with balls of known dimension: estimates stand as they are.", p.x.Rows)
 		return nil
 	}
-	v.danco, err = p.concentration(ctx, k/2)
+	v.danco, err = p.concentration(ctx, k)
 	if err != nil {
 		return r.add(Estimate{}, err)
 	}
@@ -151,7 +152,13 @@ func (r *Report) local(ctx context.Context, p *points, o Options, work *progress
 			made++
 		}
 	}
-	e, err := p.danco(v.danco, balls, k/2)
+	if len(r.ByScale) > 0 {
+		r.ByScale[0].Corrected = r.Estimates[0].Corrected // both are TwoNN
+		if err := p.correct(ctx, r.ByScale, o); err != nil {
+			return err
+		}
+	}
+	e, err := p.danco(v.danco, balls, k)
 	e.Corrected = e.Value // it is made by comparing with balls
 	return r.add(e, err)
 }
@@ -259,14 +266,14 @@ func (r *Report) explain(near []Estimate) {
 	}
 	if n := len(r.ByScale); n > 1 {
 		small, large := r.ByScale[0], r.ByScale[n-1]
-		gap := 2 * math.Hypot(small.StdErr, large.StdErr)
-		switch bias := r.Dimension / small.Value; {
-		case small.Value > 1.25*large.Value+gap && bias < 1.15:
-			r.note("The dimension falls from %s to %s as distances grow from %.3g to %.3g: the smallest scales are blurred, by noise or by rounding, and what lies under it has fewer dimensions.",
-				digits(small.Value), digits(large.Value), small.Distance, large.Distance)
-		case large.Value > 1.25*small.Value+gap:
+		gap := 2 * math.Hypot(small.StdErr*small.Corrected/small.Value, large.StdErr*large.Corrected/large.Value)
+		switch {
+		case small.Corrected > 1.25*large.Corrected+gap:
+			r.note("The dimension falls from %s to %s as distances grow from %.3g to %.3g: the smallest scales are blurred, by noise or by rounding, or the data is narrow in many of its directions.",
+				digits(small.Corrected), digits(large.Corrected), small.Distance, large.Distance)
+		case large.Corrected > 1.25*small.Corrected+gap:
 			r.note("The dimension rises from %s to %s as distances grow from %.3g to %.3g: the data is curved, or in clumps or near copies that have fewer dimensions than the whole.",
-				digits(small.Value), digits(large.Value), small.Distance, large.Distance)
+				digits(small.Corrected), digits(large.Corrected), small.Distance, large.Distance)
 		}
 	}
 	if linear := r.Spectrum.Components(0.9); float64(linear) > 1.5*r.Hi+1 {

@@ -39,12 +39,8 @@ func reference(ctx context.Context, v view, p *points, o Options, k int) ([]view
 			low = min(low, value)
 		}
 	}
-	first := 0
-	for first+1 < len(ladder) && float64(ladder[first+1]) < 0.8*low && ladder[first+1] < p.x.Cols {
-		first++
-	}
 	var balls []view
-	for _, dim := range ladder[first:] {
+	for _, dim := range ladder[firstRung(low, p.x.Cols):] {
 		dim = min(dim, p.x.Cols)
 		b, err := ball(ctx, dim, p.x.Rows, o, k)
 		if err != nil {
@@ -52,7 +48,7 @@ func reference(ctx context.Context, v view, p *points, o Options, k int) ([]view
 		}
 		balls = append(balls, b)
 		n := len(balls)
-		above := n > 1 && divergence(v.danco, b.danco, k/2) > divergence(v.danco, balls[n-2].danco, k/2)
+		above := n > 1 && divergence(v.danco, b.danco, k) > divergence(v.danco, balls[n-2].danco, k)
 		for i, value := range v.values {
 			above = above && b.values[i] >= value
 		}
@@ -63,26 +59,25 @@ func reference(ctx context.Context, v view, p *points, o Options, k int) ([]view
 	return balls, nil
 }
 
+// firstRung is where on the ladder to begin for a dimension that reads as low.
+func firstRung(low float64, cols int) int {
+	i := 0
+	for i+1 < len(ladder) && float64(ladder[i+1]) < 0.8*low && ladder[i+1] < cols {
+		i++
+	}
+	return i
+}
+
+// drawsOf is the number of balls of n points whose mean is taken.
+func drawsOf(n int) int { return max(1, min(8, 5_000/n)) }
+
 // ball returns what is seen in a uniform ball, as a mean over several where they are small.
 func ball(ctx context.Context, dim, n int, o Options, k int) (view, error) {
 	mean := view{dim: float64(dim)}
-	draws := max(1, min(8, 5_000/n))
+	draws := drawsOf(n)
 	for draw := range draws {
-		rng := rand.New(rand.NewPCG(o.Seed, uint64(dim)<<32|uint64(draw)))
-		p := &points{x: vec.NewMatrix(n, dim), scale: 1}
-		point := make([]float64, dim)
-		for i := range n {
-			var squares float64
-			for j := range point {
-				point[j] = rng.NormFloat64()
-				squares += point[j] * point[j]
-			}
-			length := math.Pow(rng.Float64(), 1/float64(dim)) / math.Sqrt(squares)
-			for j, c := range point {
-				p.x.Row(i)[j] = float32(c * length)
-			}
-		}
-		if err := p.find(ctx, k, nil); err != nil {
+		p := uniformBall(dim, n, o.Seed, draw)
+		if err := p.find(ctx, k+1, nil); err != nil {
 			return view{}, err
 		}
 		for i, f := range locals {
@@ -92,7 +87,7 @@ func ball(ctx context.Context, dim, n int, o Options, k int) (view, error) {
 			}
 			mean.values[i] += e.Value / float64(draws)
 		}
-		c, err := p.concentration(ctx, k/2)
+		c, err := p.concentration(ctx, k)
 		if err != nil {
 			return view{}, err
 		}
@@ -101,6 +96,54 @@ func ball(ctx context.Context, dim, n int, o Options, k int) (view, error) {
 		mean.danco.tau += c.tau / float64(draws)
 	}
 	return mean, nil
+}
+
+// uniformBall returns n points drawn from the ball.
+func uniformBall(dim, n int, seed uint64, draw int) *points {
+	rng := rand.New(rand.NewPCG(seed, uint64(dim)<<32|uint64(draw)))
+	p := &points{x: vec.NewMatrix(n, dim), scale: 1}
+	point := make([]float64, dim)
+	for i := range n {
+		var squares float64
+		for j := range point {
+			point[j] = rng.NormFloat64()
+			squares += point[j] * point[j]
+		}
+		length := math.Pow(rng.Float64(), 1/float64(dim)) / math.Sqrt(squares)
+		for j, c := range point {
+			p.x.Row(i)[j] = float32(c * length)
+		}
+	}
+	return p
+}
+
+// correct fills in Corrected of scales below the whole, from balls of as many points as a block has.
+func (p *points) correct(ctx context.Context, curve []Scale, o Options) error {
+	for i := range curve {
+		s := &curve[i]
+		if s.Corrected > 0 {
+			continue
+		}
+		var balls []view
+		for _, dim := range ladder[firstRung(s.Value, p.x.Cols):] {
+			b := view{dim: float64(min(dim, p.x.Cols))}
+			draws := drawsOf(s.N)
+			for draw := range draws {
+				part := uniformBall(int(b.dim), s.N, o.Seed, draw)
+				if err := part.find(ctx, 2, nil); err != nil {
+					return err
+				}
+				value, _ := censored(part.logRatios(), o.Discard)
+				b.values[0] += value / float64(draws)
+			}
+			balls = append(balls, b)
+			if b.values[0] >= s.Value || int(b.dim) == p.x.Cols {
+				break
+			}
+		}
+		s.Corrected = corrected(s.Value, balls, 0)
+	}
+	return nil
 }
 
 // corrected returns the dimension of the ball in which estimator i gives value.

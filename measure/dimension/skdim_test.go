@@ -21,7 +21,7 @@ func TestAgreesWithScikitDimension(t *testing.T) {
 		{1000, 5, want{4.628471, 4.341071, 4.283114, 4.256039, 4.711815}},
 		{1500, 10, want{8.560606, 7.986034, 7.914258, 7.608935, 9.244333}},
 	} {
-		x, o := dimension.Fixed(c.n, c.d), dimension.Options{}
+		x, o := dimension.Fixed(c.n, c.d), dimension.Options{K: 20}
 		for _, e := range []struct {
 			name string
 			f    func(context.Context, vec.Matrix, dimension.Options) (dimension.Estimate, error)

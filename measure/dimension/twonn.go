@@ -77,13 +77,16 @@ type Scale struct {
 	N        int     `json:"n"`        // rows in a block
 	Blocks   int     `json:"blocks"`   // disjoint blocks, over which Value is the mean
 	Value    float64 `json:"value"`
-	StdErr   float64 `json:"stderr"`   // of the mean over the blocks; of TwoNN itself where there is one block
-	Distance float64 `json:"distance"` // median distance to the second neighbour, in units of the data
+	StdErr   float64 `json:"stderr"` // of the mean over the blocks
+	// Corrected is the dimension of the uniform balls that give Value with N points; see Estimate. 0 means not made.
+	Corrected float64 `json:"corrected,omitempty"`
+	Distance  float64 `json:"distance"` // median distance to the second neighbour, in units of the data
 }
 
 // Decimate returns TwoNN against scale: on all rows (of the sample), on the two halves, the four quarters and so on, down to
 // blocks of 100. A dimension that falls as the distance grows says that the smallest scales hold noise; one that
-// rises, that the data is curved or in clumps. Time as TwoNN, twice. Source: Facco et al. 2017, "block analysis".
+// rises, that the data is curved or in clumps; but fewer rows by themselves make a high dimension read lower, which
+// Measure corrects. Time as TwoNN, twice. Source: Facco et al. 2017, "block analysis".
 func Decimate(ctx context.Context, x vec.Matrix, o Options) ([]Scale, error) {
 	p, err := prepare(x, o)
 	if err != nil {
@@ -110,25 +113,29 @@ func (p *points) decimate(ctx context.Context, o Options) ([]Scale, error) {
 	order := rand.New(rand.NewPCG(o.Seed, 0xdec1)).Perm(n)
 	for blocks := 2; n/blocks >= smallestBlock; blocks *= 2 {
 		s := Scale{Fraction: 1 / float64(blocks), N: n / blocks, Blocks: blocks}
-		var values []float64
+		var squares float64
+		made := 0
 		for b := range blocks {
 			part := &points{x: p.x.Gather(order[b*s.N : (b+1)*s.N]), scale: p.scale}
 			if err := part.find(ctx, 2, nil); err != nil {
 				return nil, err
 			}
-			if v, _ := censored(part.logRatios(), o.Discard); !math.IsInf(v, 1) {
-				values = append(values, v)
-				s.Distance += part.second()
+			e, err := part.twoNN(o)
+			if err != nil { // all neighbours equally far: the block shows nothing
+				continue
 			}
+			made++
+			s.Value += e.Value
+			squares += e.StdErr * e.StdErr
+			s.Distance += part.second()
 		}
-		if len(values) < 2 {
+		if made < 2 {
 			break
 		}
-		s.Blocks = len(values)
-		s.Distance /= float64(len(values))
-		var sd float64
-		s.Value, sd = meanSD(values)
-		s.StdErr = sd / math.Sqrt(float64(len(values)))
+		s.Blocks = made
+		s.Value /= float64(made)
+		s.Distance /= float64(made)
+		s.StdErr = math.Sqrt(squares) / float64(made)
 		curve = append(curve, s)
 	}
 	return curve, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -106,7 +107,7 @@ func decompose(m *mat.Dense) (eigen, error) {
 			out.Set(i, j, v.At(i, d-1-j))
 		}
 	}
-	floats.Reverse(values)
+	slices.Reverse(values)
 	return eigen{values, out}, nil
 }
 

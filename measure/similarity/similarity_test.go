@@ -473,6 +473,47 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// Information matches what correlation matches, and finds what it cannot see.
+func TestUnitsByInformation(t *testing.T) {
+	const n = 2000
+	a, b := normal(n, 6, 1), vec.NewMatrix(n, 5)
+	perm := []int{3, 0, 5, 1}
+	extra := normal(n, 6, 2)
+	for i := range n {
+		for j, from := range perm {
+			b.Row(i)[j] = a.Row(i)[from] + .2*extra.Row(i)[j]
+		}
+		b.Row(i)[4] = a.Row(i)[2] * a.Row(i)[2] // uncorrelated with column 2, but wholly dependent on it
+		a.Row(i)[4] = max(a.Row(i)[4], 0)       // half of it zeros
+	}
+	u, err := pair(t, a, b).UnitsByInformation(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := u.OneToOne(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range m {
+		want := 2
+		if x.B < 4 {
+			want = perm[x.B]
+		}
+		if x.A != want || x.R < .5 {
+			t.Errorf("%+v, want partner %d", x, want)
+		}
+	}
+	near(t, "independent", u.R.At(4, 0), 0, .02)
+	self, _ := pair(t, a, a).UnitsByInformation(t.Context(), 10)
+	// The bias taken away from ln 10 is that of independent columns.
+	near(t, "a column itself", self.R.At(0, 0), math.Log(10)-81./(2*n), 1e-9)
+	// Half zeros: one bin of ½ and five of a tenth.
+	near(t, "a rectified column itself", self.R.At(4, 4), .5*math.Log(2)+.5*math.Log(10)-25./(2*n), .01)
+	if _, err := pair(t, a, b).UnitsByInformation(t.Context(), 1); !errors.Is(err, vec.ErrTooFew) {
+		t.Error(err)
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	const n = 400
 	a := normal(n, 8, 1)

@@ -19,7 +19,7 @@ import (
 // Units are the correlations between the columns of two sets, each column taken as one unit of a network. The methods
 // match units ever more freely, as convergent learning does: Li et al. 2015, arXiv 1511.07543.
 type Units struct {
-	R            *mat.Dense // correlation of live unit i of the first set with live unit j of the second
+	R            *mat.Dense // correlation, or information, of live unit i of the first set with live unit j of the second
 	A, B         []int      // the columns that the live units are
 	DeadA, DeadB []int      // columns that do not vary: standard deviation below 1e-6 of the mean
 	rows         int
@@ -48,6 +48,77 @@ func (p *Pair) Units() (*Units, error) {
 		}
 	}
 	return u, nil
+}
+
+// UnitsByInformation is Units with mutual information in nats in place of correlation: it sees any dependence, and no
+// sign. Each column is cut into bins of equal mass, 0 meaning 10, and values met often, such as the zeros of a ReLU, stay
+// together. From counts, less (bins-1)²/2n, what independent columns would give (Miller and Madow 1955); at times a
+// little below 0. The paper finds nearly the same matching either way. Groups makes no sense on these.
+// Time O(n·p·q).
+func (p *Pair) UnitsByInformation(ctx context.Context, bins int) (*Units, error) {
+	if bins == 0 {
+		bins = 10
+	}
+	if bins < 2 || bins > p.n {
+		return nil, fmt.Errorf("similarity: %d bins of %d rows, want at least 2 and at most as many: %w", bins, p.n, vec.ErrTooFew)
+	}
+	u, err := p.Units()
+	if err != nil {
+		return nil, err
+	}
+	a, b := make([][]int, len(u.A)), make([][]int, len(u.B))
+	for i, j := range u.A {
+		a[i] = binned(p.a, j, bins)
+	}
+	for i, j := range u.B {
+		b[i] = binned(p.b, j, bins)
+	}
+	err = vec.Blocks(ctx, len(a), 1, func(i, _ int) error {
+		row := u.R.RawRowView(i)
+		for j := range b {
+			row[j] = information(a[i], b[j])
+		}
+		return nil
+	})
+	return u, err
+}
+
+// binned numbers the values of a column by the equal-mass bin that they fall into.
+func binned(x vec.Matrix, column, bins int) []int {
+	values := make([]float32, x.Rows)
+	for i := range values {
+		values[i] = x.Row(i)[column]
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	var edges []float32 // the largest value of each bin but the last
+	for k := 1; k < bins; k++ {
+		edges = append(edges, sorted[k*len(sorted)/bins-1])
+	}
+	edges = slices.Compact(edges)
+	out := make([]int, len(values))
+	for i, v := range values {
+		out[i], _ = slices.BinarySearch(edges, v) // the number of edges below v
+	}
+	return out
+}
+
+// information is the mutual information of two labellings in nats, from counts less their bias.
+func information(a, b []int) float64 {
+	ka, kb := slices.Max(a)+1, slices.Max(b)+1
+	both, ca, cb := make([]float64, ka*kb), make([]float64, ka), make([]float64, kb)
+	for i := range a {
+		both[a[i]*kb+b[i]]++
+		ca[a[i]]++
+		cb[b[i]]++
+	}
+	n := float64(len(a))
+	mi := 0.0
+	for i, c := range both {
+		if c > 0 {
+			mi += c / n * math.Log(c*n/(ca[i/kb]*cb[i%kb]))
+		}
+	}
+	return mi - float64((ka-1)*(kb-1))/(2*n)
 }
 
 func live(scatter *mat.Dense, mean []float64, n int) (alive, dead []int) {
