@@ -17,13 +17,13 @@ func BenchmarkSearch(b *testing.B) {
 			share, distances := recall(b, ix, x, q, 10, effort)
 			b.Run(fmt.Sprintf("n=%d/d=%d/effort=%d", c.n, c.d, effort), func(b *testing.B) {
 				b.ReportAllocs()
-				b.ReportMetric(share, "recall@10")
-				b.ReportMetric(distances, "distances/op")
 				i := 0
 				for b.Loop() {
 					ix.Search(background, q.Row(i%q.Rows), index.Query{K: 10, Effort: effort})
 					i++
 				}
+				b.ReportMetric(share, "recall@10")
+				b.ReportMetric(distances, "distances/op")
 			})
 		}
 	}

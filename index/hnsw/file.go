@@ -248,18 +248,18 @@ func (ix *Index) thaw() {
 	g := ix.graph
 	g.codes, g.ids, g.levels = cloned(g.codes), cloned(g.ids), cloned(g.levels)
 	g.base, g.upper = cloned(g.base), cloned(g.upper)
-	ix.slots = make(map[uint32]uint32, g.live)
+	slots := make(map[uint32]uint32, g.live)
 	ix.free = nil
 	for slot := g.n - 1; slot >= 0; slot-- {
 		if g.states[slot] == alive {
-			ix.slots[g.ids[slot]] = uint32(slot)
+			slots[g.ids[slot]] = uint32(slot)
 		} else {
 			ix.free = append(ix.free, uint32(slot))
 		}
 	}
 	ix.parent, ix.kids = make([]uint32, g.n), make([]uint16, g.n)
 	ix.mu.Lock()
-	ix.graph = g
+	ix.graph, ix.slots = g, slots
 	ix.mu.Unlock()
 	ix.file.Close() // of a mapping that was only read: nothing can be lost
 	ix.file = nil

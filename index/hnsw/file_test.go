@@ -123,6 +123,19 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// TestReadOfAGreedyFile: an effort that would not fit into memory is an effort of all nodes.
+func TestReadOfAGreedyFile(t *testing.T) {
+	p := pieces(t, small(t))
+	p[0] = bytes.Replace(p[0], []byte(`"ef_construction":8`), []byte(`"ef_construction":1000000000000000`), 1)
+	ix, err := Read(file(t, p), scalar.Read)
+	if err != nil || ix.Options().EfConstruction != 1e15 {
+		t.Fatalf("EfConstruction %d, error %v", ix.Options().EfConstruction, err)
+	}
+	if err := ix.Add(background, nil, vec.NewMatrix(40, 3)); err != nil || ix.Len() != 100 {
+		t.Errorf("Len %d, error %v", ix.Len(), err)
+	}
+}
+
 // FuzzRead changes a section and mends the checksums: what is read nevertheless must serve, and can be changed.
 func FuzzRead(f *testing.F) {
 	good := pieces(f, small(f))

@@ -36,7 +36,8 @@ type Options struct {
 	KeepPruned     bool   // fill up to M links with near nodes that the heuristic passed over: more links, slower, rarely better
 	Seed           uint64 // of the layers that nodes reach
 
-	// Progress, if not nil, is told how many rows of an Add are in; from one goroutine at a time.
+	// Progress, if not nil, is told how many rows of an Add are in; from one goroutine at a time. It may search the
+	// index, not change it.
 	Progress func(done, total int) `json:"-"`
 }
 
@@ -66,7 +67,7 @@ type Index struct {
 
 	writer sync.Mutex
 	file   *artifact.File    // whose bytes graph is a view of, until the first change
-	slots  map[uint32]uint32 // ID to slot, of live nodes; nil while file is not
+	slots  map[uint32]uint32 // ID to slot, of live nodes; nil while file is not; changed under mu too
 	free   []uint32          // slots to be used again
 	parent []uint32          // of the tree on layer 0, by slot; none at its root
 	kids   []uint16          // how many have this slot as parent

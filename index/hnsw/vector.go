@@ -1,13 +1,18 @@
 package hnsw
 
-// Vector is as in [index.Index]. Time O(n).
+// Vector is as in [index.Index]. Of an index from Open or Read that was not changed since it looks at every ID.
 func (ix *Index) Vector(id uint32) ([]float32, bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	for slot, other := range ix.ids[:ix.n] {
-		if other == id && ix.isAlive(uint32(slot)) {
-			return ix.codec.Decode(nil, ix.codes[slot*ix.codeSize:(slot+1)*ix.codeSize]), true
+	slot, ok := ix.slots[id]
+	for at := range uint32(ix.n) {
+		if ix.slots != nil || ok {
+			break
 		}
+		slot, ok = at, ix.ids[at] == id && ix.isAlive(at)
 	}
-	return nil, false
+	if !ok {
+		return nil, false
+	}
+	return ix.codec.Decode(nil, ix.code(slot)), true
 }
