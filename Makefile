@@ -4,7 +4,7 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE        := ./artifact ./vec ./neighbors ./dataset/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
+RACE        := ./artifact ./vec ./neighbors ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
 
 .PHONY: help build demo test check-format check-vet check-asm check-docs test-go test-noasm test-race bench
 
@@ -16,8 +16,12 @@ help:
 build:
 	$(GO) build -o bin/latent ./cmd/latent
 
+# The demo's steps are what a person would type. Without Fashion-MNIST it takes generated data, and says so.
 demo: build
-	./bin/latent demo
+	./bin/latent data get fashion-mnist -o demo/data --fallback 'synthetic:mixture?n=60000&d=12&ambient=256&noise=0.01'
+	./bin/latent measure demo/data/train.npy --html demo/measure.html
+	./bin/latent build demo/data/train.npy --queries demo/data/test.npy --recall 0.95 -o demo/index --html demo/build.html --replace
+	./bin/latent search demo/index --query demo/data/test.npy --row 0
 
 test: check-format check-vet check-asm test-go test-noasm test-race
 

@@ -49,11 +49,7 @@ func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
 	_, err := os.Stat(file)
 	switch {
 	case err == nil:
-		set, err := dataset.Load(arg, in.Options)
-		if err != nil {
-			return loaded{}, err
-		}
-		return loaded{Name: arg, X: set.X, Labels: set.IDs}, nil
+		return in.file(ctx, e, arg)
 	case !errors.Is(err, fs.ErrNotExist):
 		return loaded{}, err
 	}
@@ -67,4 +63,30 @@ func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
 		return loaded{Name: arg, X: set.Train, Labels: set.Words, Queries: set.Test}, nil
 	}
 	return loaded{}, fmt.Errorf("%s: no such file, and no data set of that name; latent data list prints those", arg)
+}
+
+// file reads a file. It stops waiting when ctx ends; reading leaves nothing behind.
+func (in *input) file(ctx context.Context, e *env, path string) (loaded, error) {
+	p := e.progress()
+	defer p.done()
+	o := in.Options
+	o.Progress = p.of("read " + path)
+	type result struct {
+		set *dataset.Set
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		set, err := dataset.Load(path, o)
+		done <- result{set, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return loaded{}, ctx.Err()
+	case r := <-done:
+		if r.err != nil {
+			return loaded{}, r.err
+		}
+		return loaded{Name: path, X: r.set.X, Labels: r.set.IDs}, nil
+	}
 }

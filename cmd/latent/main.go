@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(e.err, "latent: interrupted; nothing was left half-written")
 		return exitInterrupted
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)) || strings.HasPrefix(err.Error(), "unknown command"): // which cobra says itself
 		fmt.Fprintf(e.err, "latent: %v\n", err)
 		return exitMisused
 	case errors.Is(err, plan.ErrTarget):
@@ -105,7 +106,6 @@ the name of a data set (latent data list), or generated data (synthetic:NAME?n=R
   latent search index --query queries.npy --row 0`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print the answer as JSON")
 	root.PersistentFlags().BoolVarP(&e.quiet, "quiet", "q", false, "show no progress")
