@@ -324,27 +324,23 @@ func (r *Report) judge() {
 }
 
 // features are what the probes see: discrete latents one-hot, continuous ones standardised.
-func (r *Report) features(zs [][]float64) *mat.Dense {
-	n := len(zs[0])
+func (r *Report) features(zs [][]float64) *design {
+	d := &design{n: len(zs[0])}
 	if r.Latents == Continuous {
-		out := mat.NewDense(n, len(zs), nil)
+		d.f, d.x = len(zs), mat.NewDense(d.n, len(zs), nil)
 		for i, c := range zs {
-			out.SetCol(i, standardised(c))
+			d.x.SetCol(i, standardised(c))
 		}
-		return out
+		return d
 	}
-	width := 0
-	for _, c := range zs {
-		width += len(distinct(c))
-	}
-	out, at := mat.NewDense(n, width, nil), 0
+	d.hot = make([][]int, d.n)
 	for _, c := range zs {
 		for i, l := range numbered(c) {
-			out.Set(i, at+l, 1)
+			d.hot[i] = append(d.hot[i], d.f+l)
 		}
-		at += len(distinct(c))
+		d.f += len(distinct(c))
 	}
-	return out
+	return d
 }
 
 // dci fits each source, standardised, by lasso on the standardised latents.

@@ -338,3 +338,28 @@ func ExampleInfoMEC() {
 	fmt.Printf("%.2f %.2f %.2f\n", r.InfoM, r.InfoE, r.InfoC)
 	// Output: 1.00 1.00 1.00
 }
+
+func BenchmarkInfoMEC(b *testing.B) {
+	s := noise(10000, 6, 1)
+	for i, v := range s.Data {
+		s.Data[i] = float32(math.Floor((float64(v) + .5) * 10))
+	}
+	e := noise(10000, 12, 2)
+	z := vec.NewMatrix(10000, 12)
+	for i := range z.Rows {
+		for j := range 12 {
+			z.Row(i)[j] = s.Row(i)[j%6] + s.Row(i)[(j+1)%6]/2 + 2*e.Row(i)[j]
+		}
+	}
+	rounded := z.Clone()
+	for i, v := range rounded.Data {
+		rounded.Data[i] = float32(math.Round(float64(v)))
+	}
+	for name, x := range map[string]vec.Matrix{"continuous": z, "discrete": rounded} {
+		b.Run(name+"/n=10000/latents=12/sources=6", func(b *testing.B) {
+			for b.Loop() {
+				infomec(b, x, s, Options{})
+			}
+		})
+	}
+}

@@ -9,11 +9,61 @@ import (
 	"gonum.org/v1/gonum/optimize"
 )
 
-// crossEntropy fits a multinomial logistic regression of the labels 0 to k-1 on features, n×f, without penalty, each
+// design is what a probe sees of n rows: f columns of numbers, or one-hot columns by the places of their ones.
+type design struct {
+	n, f int
+	x    *mat.Dense // n×f, nil if the columns are one-hot
+	hot  [][]int    // for each row
+}
+
+// times sets dst to the design times w, f×k.
+func (d *design) times(dst, w *mat.Dense) {
+	if d.x != nil {
+		dst.Mul(d.x, w)
+		return
+	}
+	for i, ones := range d.hot {
+		row := dst.RawRowView(i)
+		clear(row)
+		for _, j := range ones {
+			floats.Add(row, w.RawRowView(j))
+		}
+	}
+}
+
+// turnedTimes sets dst, f×k, to the transposed design times y.
+func (d *design) turnedTimes(dst, y *mat.Dense) {
+	if d.x != nil {
+		dst.Mul(d.x.T(), y)
+		return
+	}
+	dst.Zero()
+	for i, ones := range d.hot {
+		for _, j := range ones {
+			floats.Add(dst.RawRowView(j), y.RawRowView(i))
+		}
+	}
+}
+
+// dense spells out one-hot columns.
+func (d *design) dense() *mat.Dense {
+	if d.x != nil {
+		return d.x
+	}
+	x := mat.NewDense(d.n, d.f, nil)
+	for i, ones := range d.hot {
+		for _, j := range ones {
+			x.Set(i, j, 1)
+		}
+	}
+	return x
+}
+
+// crossEntropy fits a multinomial logistic regression of the labels 0 to k-1 on features, without penalty, each
 // class weighing the same, and returns its mean cross-entropy in nats on the same rows, each weighing the same. Where
 // classes can be separated the optimum lies at infinity: 200 iterations come near enough.
-func crossEntropy(features *mat.Dense, label []int, k int) (float64, error) {
-	n, f := features.Dims()
+func crossEntropy(features *design, label []int, k int) (float64, error) {
+	n, f := features.n, features.f
 	count := make([]float64, k)
 	for _, l := range label {
 		count[l]++
@@ -25,7 +75,7 @@ func crossEntropy(features *mat.Dense, label []int, k int) (float64, error) {
 	// Parameters: f×k weights, then k intercepts.
 	logits := mat.NewDense(n, k, nil)
 	forward := func(p []float64) {
-		logits.Mul(features, mat.NewDense(f, k, p[:f*k]))
+		features.times(logits, mat.NewDense(f, k, p[:f*k]))
 		for i := range n {
 			row := logits.RawRowView(i)
 			floats.Add(row, p[f*k:])
@@ -39,7 +89,6 @@ func crossEntropy(features *mat.Dense, label []int, k int) (float64, error) {
 		}
 		return s
 	}
-	// Exponentials of floored log-probabilities keep a finite gradient where a class is out of reach.
 	grad := func(g, p []float64) {
 		forward(p)
 		clear(g)
@@ -51,7 +100,7 @@ func crossEntropy(features *mat.Dense, label []int, k int) (float64, error) {
 			row[l] -= weight[i]
 			floats.Add(g[f*k:], row)
 		}
-		mat.NewDense(f, k, g[:f*k]).Mul(features.T(), logits)
+		features.turnedTimes(mat.NewDense(f, k, g[:f*k]), logits)
 	}
 	res, err := optimize.Minimize(optimize.Problem{Func: loss, Grad: grad}, make([]float64, (f+1)*k),
 		&optimize.Settings{GradientThreshold: 1e-7, MajorIterations: 200}, &optimize.LBFGS{})
@@ -67,16 +116,16 @@ func crossEntropy(features *mat.Dense, label []int, k int) (float64, error) {
 	return ce, nil
 }
 
-// determination is the share of y's variance that a linear map of the features, n×f, explains on the same rows.
-func determination(features *mat.Dense, y []float64) (float64, error) {
-	n, f := features.Dims()
-	design := mat.NewDense(n, f+1, nil)
-	design.Slice(0, n, 0, f).(*mat.Dense).Copy(features)
+// determination is the share of y's variance that a linear map of the features explains on the same rows.
+func determination(features *design, y []float64) (float64, error) {
+	n, f := features.n, features.f
+	x := mat.NewDense(n, f+1, nil)
+	x.Slice(0, n, 0, f).(*mat.Dense).Copy(features.dense())
 	for i := range n {
-		design.Set(i, f, 1)
+		x.Set(i, f, 1)
 	}
 	var svd mat.SVD
-	if !svd.Factorize(design, mat.SVDThin) {
+	if !svd.Factorize(x, mat.SVDThin) {
 		return 0, fmt.Errorf("disentangle: least squares: singular values did not converge")
 	}
 	var u, fit mat.Dense

@@ -87,6 +87,8 @@ type Result struct {
 
 // DSE is the diffusion spectral entropy of the rows of x: from 0, all alike, to log2 n, all far apart. Fewer than 2
 // rows give vec.ErrTooFew, zero rows under Normalize vec.ErrZero, equal rows throughout without a Sigma vec.ErrZero.
+// It grows with the rows looked at: ten Gaussian clusters in 512 columns have 3.22, 3.29, 3.35 bits in draws of 500, 1000
+// and 1500 (TestSampling), and 3.46 in 6000.
 // Time O(rows³ + rows²·d) a draw, memory O(rows²).
 func DSE(ctx context.Context, x vec.Matrix, o Options) (*Result, error) {
 	o, err := o.filled()

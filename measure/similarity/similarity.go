@@ -19,6 +19,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/latent-go/latent/measure/assign"
+	"github.com/latent-go/latent/measure/lasso"
 	"github.com/latent-go/latent/measure/spectral"
 	"github.com/latent-go/latent/vec"
 )
@@ -41,6 +42,14 @@ type Options struct {
 	Seed         uint64    // of samples, folds and shufflings: same seed, same report
 	// Progress, if not nil, is told how many steps are done; from one goroutine.
 	Progress func(done, total int) `json:"-"`
+}
+
+func (o Options) check() error {
+	if o.K < 1 || o.Permutations < 1 || o.MaxRows < 4*folds || o.Targets < 1 || o.Groups < 0 || !(o.Width > 0 && o.Keep > 0 && o.Keep <= 1 && o.Ridge > 0 && o.Confidence > 0 && o.Confidence < 1) {
+		return fmt.Errorf("similarity: options k %d, permutations %d, rows %d, targets %d, groups %d, width %v, keep %v, ridge %v, confidence %v: want none negative, rows at least %d, keep and confidence at most 1: %w",
+			o.K, o.Permutations, o.MaxRows, o.Targets, o.Groups, o.Width, o.Keep, o.Ridge, o.Confidence, 4*folds, vec.ErrTooFew)
+	}
+	return nil
 }
 
 func (o Options) filled() Options {
@@ -187,10 +196,14 @@ func (p *Pair) Permutation() (float64, error) {
 const folds = 10
 
 // Compare measures how alike a, n×p, and b, n×q, are. Row i of both must be the same thing. Errors are those of NewPair;
-// fewer than 40 rows, or than K+2 in nine tenths of the sample, give vec.ErrTooFew.
+// fewer than 40 rows, or than K+2 in nine tenths of the sample, give vec.ErrTooFew. A measure that these sets leave
+// undefined, such as rsa where a row is constant, is left out with a note.
 // Time O(n(p+q)²) and about 12+Permutations times O((p+q)³ + MaxRows²(p+q)).
 func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 	o = o.filled()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	chosen, err := choose(o.Measures)
 	if err != nil {
 		return nil, err
@@ -226,7 +239,7 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 	}
 	r := &Report{Rows: a.Rows, DimA: a.Cols, DimB: b.Cols, Seed: o.Seed}
 	scores := map[string]Score{}
-	if err := t.score(ctx, scores, full, fs, onRows); err != nil {
+	if err := t.score(ctx, r, scores, full, fs, onRows); err != nil {
 		return nil, err
 	}
 	if len(onPairs) > 0 {
@@ -241,13 +254,13 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 			r.Notes = append(r.Notes, fmt.Sprintf("Measures of pairs of rows are of %d of %d rows drawn at random, which their intervals include; %d neighbours among these reach as far as %d among all.",
 				o.MaxRows, a.Rows, o.K, o.K*a.Rows/o.MaxRows))
 		}
-		if err := t.score(ctx, scores, sample, sampleFolds, onPairs); err != nil {
+		if err := t.score(ctx, r, scores, sample, sampleFolds, onPairs); err != nil {
 			return nil, err
 		}
 	}
 	var reg *Regression
 	for _, m := range chosen {
-		s := scores[m.name]
+		s, ok := scores[m.name]
 		if m.of == nil {
 			if reg == nil {
 				x, err := full.regression(fs, o.Ridge)
@@ -258,6 +271,8 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 			}
 			s = regressionScore(m, reg, o.Confidence)
 			s.Rows = a.Rows
+		} else if !ok {
+			continue
 		}
 		s.Name, s.Says = m.name, m.says
 		r.Scores = append(r.Scores, s)
@@ -304,10 +319,28 @@ func (t *tally) step() {
 // that one at a time is in memory. Rows are never drawn twice, as a bootstrap would: a row's copy is its nearest
 // neighbour, and its inner product with itself is not that of two rows, so that mutual-knn and cka-debiased would measure
 // the drawing.
-func (t *tally) score(ctx context.Context, scores map[string]Score, p *Pair, fs []fold, ms []measure) error {
+func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p *Pair, fs []fold, ms []measure) error {
 	if len(ms) == 0 {
 		return nil
 	}
+	var value []float64
+	defined := ms[:0:0]
+	for _, m := range ms {
+		v, err := m.of(p, t.o)
+		switch {
+		case errors.Is(err, vec.ErrZero):
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is left out: %v.", m.name, err))
+		case err != nil:
+			return err
+		default:
+			value, defined = append(value, v), append(defined, m)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	ms = defined
+	t.step()
 	values := func(p *Pair, what string) ([]float64, error) {
 		out := make([]float64, len(ms))
 		for i, m := range ms {
@@ -321,10 +354,6 @@ func (t *tally) score(ctx context.Context, scores map[string]Score, p *Pair, fs 
 		}
 		t.step()
 		return out, nil
-	}
-	value, err := values(p, "")
-	if err != nil {
-		return err
 	}
 	var without, chance [][]float64
 	for _, f := range fs {
@@ -403,7 +432,10 @@ func units(ctx context.Context, p *Pair, f fold, report *Report, o *Options) (*U
 		return nil, err
 	}
 	r.ForA, r.ForB = u.Best(o.Absolute)
-	if r.Sparse, err = u.sparse(ctx, f, o.Lambdas, o.Targets, o.Seed); err != nil {
+	switch r.Sparse, err = u.sparse(ctx, f, o.Lambdas, o.Targets, o.Seed); {
+	case errors.Is(err, lasso.ErrConverge):
+		report.Notes = append(report.Notes, fmt.Sprintf("Sparse prediction is left out: %v.", err))
+	case err != nil:
 		return nil, err
 	}
 	r.Groups, err = u.Groups(ctx, o.Groups, o.Seed)

@@ -608,6 +608,8 @@ func TestErrors(t *testing.T) {
 		"nan":        {a, bad, Options{}, vec.ErrNotFinite, "second set"},
 		"constant":   {vec.NewMatrix(50, 3), a, Options{}, vec.ErrZero, "first set"},
 		"neighbours": {a, a, Options{K: 49}, vec.ErrTooFew, "49 nearest"},
+		"confidence": {a, a, Options{Confidence: 1.5}, vec.ErrTooFew, "confidence 1.5"},
+		"shuffles":   {a, a, Options{Permutations: -1}, vec.ErrTooFew, "permutations -1"},
 		"name":       {a, a, Options{Measures: []string{"cak"}}, nil, "cka-debiased"},
 		"no columns": {vec.NewMatrix(50, 0), a, Options{}, vec.ErrTooFew, "columns"},
 	} {
@@ -620,6 +622,19 @@ func TestErrors(t *testing.T) {
 	stop()
 	if _, err := Compare(ended, a, a, Options{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A row without variation has no correlation with others: rsa is left out, not everything.
+func TestUndefined(t *testing.T) {
+	a := normal(60, 3, 1)
+	clear(a.Row(5))
+	r, err := Compare(t.Context(), a, a, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Score("rsa"); ok || len(r.Scores) != len(Names())-1 || !strings.Contains(strings.Join(r.Notes, " "), "rsa is left out: similarity: RSA of the first set: row 5 is constant") {
+		t.Error(len(r.Scores), r.Notes)
 	}
 }
 
