@@ -1,0 +1,163 @@
+package muvera
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/index/flat"
+	"github.com/latent-go/latent/quantize/scalar"
+	"github.com/latent-go/latent/vec"
+)
+
+// Index finds documents: by the inner products of encodings first, in an index of single vectors, then by exact
+// Chamfer scores. It is immutable and safe for concurrent use.
+type Index struct {
+	enc  *Encoder
+	near index.Index
+	docs *Documents
+}
+
+// Query says what one search wants.
+type Query struct {
+	K          int     // documents wanted; fewer come back only if there are fewer. K below 1 gives index.ErrQuery
+	Candidates int     // documents found by encoding and scored exactly, at least K; 0 means 10·K, and at least 100
+	Effort     int     // how hard the index of encodings looks for them, as in index.Query; 0 leaves it to the index
+	Carve      float64 // if not 0, score with the sums that BallCarve makes of the query at this threshold; for tokens of length 1
+	Keep       func(id uint32) bool
+}
+
+// Hit is a document found.
+type Hit struct {
+	ID    uint32  `json:"id"`
+	Score float32 `json:"score"` // Chamfer: larger is nearer
+}
+
+// Result is what a search found, and what it cost.
+type Result struct {
+	Hits      []Hit `json:"hits"`      // best first, ties by smaller ID
+	Distances int   `json:"distances"` // encodings measured
+	Scored    int   `json:"scored"`    // documents scored exactly
+}
+
+// NewIndex returns an index over docs that looks for candidates in near: an index under vec.InnerProduct in which document i
+// has its encoding by enc under ID i, as [Encoder.EncodeDocuments] makes them. near must not be changed afterwards.
+func NewIndex(enc *Encoder, near index.Index, docs *Documents) (*Index, error) {
+	switch {
+	case enc.TokenDim() != docs.Dim():
+		return nil, fmt.Errorf("muvera: the encoder takes tokens of %d dimensions, documents have %d: %w", enc.TokenDim(), docs.Dim(), vec.ErrDim)
+	case near.Dim() != enc.Dim():
+		return nil, fmt.Errorf("muvera: the index has %d dimensions, encodings have %d: %w", near.Dim(), enc.Dim(), vec.ErrDim)
+	case near.Metric() != vec.InnerProduct:
+		return nil, fmt.Errorf("muvera: the index measures %s; encodings compare by %s alone: %w", near.Metric(), vec.InnerProduct, index.ErrQuery)
+	case near.Len() != docs.Len():
+		return nil, fmt.Errorf("muvera: the index has %d vectors for %d documents; add each document's encoding: %w", near.Len(), docs.Len(), index.ErrID)
+	}
+	return &Index{enc, near, docs}, nil
+}
+
+// EncodeDocuments returns the encoding of every document, a row each. It uses up to GOMAXPROCS goroutines; progress, if not
+// nil, is told how many are done.
+func (e *Encoder) EncodeDocuments(ctx context.Context, docs *Documents, progress func(done, total int)) (vec.Matrix, error) {
+	if docs.Dim() != e.dim {
+		return vec.Matrix{}, fmt.Errorf("muvera: the encoder takes tokens of %d dimensions, documents have %d: %w", e.dim, docs.Dim(), vec.ErrDim)
+	}
+	out := vec.NewMatrix(docs.Len(), e.Dim())
+	var mu sync.Mutex
+	done := 0
+	err := vec.Blocks(ctx, docs.Len(), 64, func(lo, hi int) error {
+		var tokens vec.Matrix
+		for i := lo; i < hi; i++ {
+			tokens = docs.Document(tokens, i)
+			if _, err := e.EncodeDocument(out.Row(i), tokens); err != nil {
+				return fmt.Errorf("document %d: %w", i, err)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if done += hi - lo; progress != nil {
+			progress(done, docs.Len())
+		}
+		return nil
+	})
+	if err != nil {
+		return vec.Matrix{}, err
+	}
+	return out, nil
+}
+
+// BuildOptions say how Build makes an index.
+type BuildOptions struct {
+	Options
+	// Progress, if not nil, is told how many documents are encoded; from one goroutine at a time.
+	Progress func(done, total int)
+}
+
+// Build encodes the documents, keeps the encodings in 8 bits a dimension, and looks at all of them in each search. For
+// another codec or index make the parts yourself: [New], [Encoder.EncodeDocuments], [NewIndex].
+func Build(ctx context.Context, docs *Documents, o BuildOptions) (*Index, error) {
+	enc, err := New(docs.Dim(), o.Options)
+	if err != nil {
+		return nil, err
+	}
+	x, err := enc.EncodeDocuments(ctx, docs, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	c, err := scalar.FitInt8(x, scalar.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("muvera: %w", err)
+	}
+	near := flat.New(c, vec.InnerProduct)
+	if err := near.Add(ctx, nil, x); err != nil {
+		return nil, err
+	}
+	return NewIndex(enc, near, docs)
+}
+
+// Encoder returns the encoder in use.
+func (ix *Index) Encoder() *Encoder { return ix.enc }
+
+// Documents returns the documents.
+func (ix *Index) Documents() *Documents { return ix.docs }
+
+// Len is the number of documents.
+func (ix *Index) Len() int { return ix.docs.Len() }
+
+// SizeBytes is the memory of encodings and tokens.
+func (ix *Index) SizeBytes() int64 { return ix.near.SizeBytes() + ix.docs.SizeBytes() }
+
+// Search returns the documents nearest to the query x, a token a row. A query without tokens gives vec.ErrTooFew,
+// tokens of another dimension vec.ErrDim, values that are not finite vec.ErrNotFinite.
+func (ix *Index) Search(ctx context.Context, x vec.Matrix, q Query) (Result, error) {
+	if q.K < 1 || q.Candidates < 0 {
+		return Result{}, fmt.Errorf("muvera: search for %d documents among %d candidates: %w", q.K, q.Candidates, index.ErrQuery)
+	}
+	if err := checkTau(q.Carve); err != nil {
+		return Result{}, fmt.Errorf("muvera: search: %w", err)
+	}
+	code, err := ix.enc.EncodeQuery(nil, x)
+	if err != nil {
+		return Result{}, err
+	}
+	if q.Candidates == 0 {
+		q.Candidates = max(100, 10*q.K)
+	}
+	k := min(q.K, ix.Len())
+	near, err := ix.near.Search(ctx, code, index.Query{K: min(max(q.Candidates, k), ix.Len()), Effort: q.Effort, Keep: q.Keep})
+	if err != nil {
+		return Result{}, err
+	}
+	if q.Carve != 0 {
+		x = BallCarve(x, q.Carve)
+	}
+	best, s := vec.NewTopK(k), ix.docs.scorer(x)
+	for _, h := range near.Hits {
+		if int(h.ID) >= ix.Len() {
+			return Result{}, fmt.Errorf("muvera: search: the index of encodings gave document %d of %d: %w", h.ID, ix.Len(), index.ErrID)
+		}
+		best.Push(-s.score(int(h.ID)), h.ID)
+	}
+	return Result{Hits: hitsOf(best), Distances: near.Distances, Scored: len(near.Hits)}, nil
+}
