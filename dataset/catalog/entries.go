@@ -142,6 +142,24 @@ var entries = []Entry{
 		version:  1, convert: asTheyAre,
 	},
 	{
+		Name: "wordnet", Title: "WordNet 3.0: 117,659 senses of English words, each with a definition and often examples of its use", Verified: true,
+		Licence:  "WordNet 3.0 license: any use, with its notice",
+		Citation: "Miller: WordNet: A Lexical Database for English, Communications of the ACM 38 (1995)",
+		Home:     "https://wordnet.princeton.edu",
+		Raw: []Raw{
+			{"data.noun", 15300280, "fea17d2f9656611334eac790e5d69e47645fa180c4aa481fb4cd9b3520754ca2"},
+			{"data.verb", 2772517, "adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2"},
+			{"data.adj", 3155427, "c89120dfc1f046ddff4a631bf9b7e9fa1a36b5e86565a23bf82dbe14f30b88a7"},
+			{"data.adv", 516696, "444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139"},
+		},
+		Sources: []Source{
+			local{"/usr/share/wordnet"}, // where wordnet-base installs it
+			debian{"wordnet-base"},
+			web{"https://wordnetcode.princeton.edu/3.0/", []webFile{{"WNdb-3.0.tar.gz", ""}}},
+		},
+		version: 1, convert: asTheyAre,
+	},
+	{
 		Name: "minilm-l6", Title: "all-MiniLM-L6-v2: a sentence encoder of 384 numbers, weights and tokenizer", Verified: true,
 		Licence:  "Apache-2.0",
 		Citation: "Wang et al.: MiniLM: Deep Self-Attention Distillation, NeurIPS 2020; Reimers, Gurevych: Sentence-BERT, EMNLP 2019",
