@@ -12,7 +12,7 @@ import (
 // A chart is drawn on a grid of this size, whatever size it is shown at.
 const (
 	width, height            = 520.0, 326.0
-	left, right, top, bottom = 58.0, 14.0, 42.0, 46.0
+	left, right, top, bottom = 66.0, 22.0, 42.0, 46.0
 	plotWidth, plotHeight    = width - left - right, height - top - bottom
 )
 

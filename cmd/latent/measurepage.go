@@ -57,13 +57,20 @@ func dimensionSection(d *dimension.Report) report.Section {
 		s.Charts = append(s.Charts, report.Lines{Title: "Dimension against neighbours", X: "neighbours k", Y: "MLE", LogX: true, MinY: &zero, Series: []report.Series{c}})
 	}
 	if len(d.ByScale) > 1 {
-		c := report.Series{Name: "TwoNN"}
+		c, corrected := report.Series{Name: "TwoNN"}, report.Series{Name: "corrected for few points"}
 		for _, e := range d.ByScale {
 			c.X, c.Y = append(c.X, e.Distance), append(c.Y, e.Value)
 			c.Lo, c.Hi = append(c.Lo, e.Value-1.96*e.StdErr), append(c.Hi, e.Value+1.96*e.StdErr)
 			c.Labels = append(c.Labels, fmt.Sprintf("%d vectors: dimension %.2f at distance %.3g", e.N, e.Value, e.Distance))
+			if e.Corrected > 0 {
+				corrected.X, corrected.Y = append(corrected.X, e.Distance), append(corrected.Y, e.Corrected)
+			}
 		}
-		s.Charts = append(s.Charts, report.Lines{Title: "Dimension against scale", X: "distance to the second neighbour", Y: "TwoNN", MinY: &zero, Series: []report.Series{c}})
+		chart := report.Lines{Title: "Dimension against scale", X: "distance to the second neighbour", Y: "TwoNN", MinY: &zero, Series: []report.Series{c}}
+		if len(corrected.X) > 0 {
+			chart.Series = append(chart.Series, corrected)
+		}
+		s.Charts = append(s.Charts, chart)
 	}
 	if l := d.LID; l != nil && len(l.Counts) > 0 {
 		s.Charts = append(s.Charts, report.Histogram{Title: "Local dimension at each vector", X: fmt.Sprintf("LID from %d neighbours", l.K), Y: "vectors",
