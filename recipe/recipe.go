@@ -31,7 +31,9 @@ type Recipe struct {
 }
 
 // All are the recipes, by name. A recipe is in the file of its name.
-var All = []Recipe{}
+var All = []Recipe{
+	hnswOrder,
+}
 
 // Find returns the recipe of that name.
 func Find(name string) (Recipe, bool) {
