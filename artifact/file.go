@@ -22,13 +22,13 @@ func Atomic(path string, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
-		return fmt.Errorf("artifact: %w", err)
+		return fmt.Errorf("artifact: write %s: %w", path, cause(err))
 	}
 	defer func() {
 		if err != nil {
 			tmp.Close()
 			os.Remove(tmp.Name())
-			err = fmt.Errorf("artifact: write %s: %w", path, err)
+			err = fmt.Errorf("artifact: write %s: %w", path, cause(err))
 		}
 	}()
 	b := bufio.NewWriterSize(tmp, copyChunk)
@@ -51,6 +51,14 @@ func Atomic(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return SyncDir(dir)
+}
+
+// cause is err without the name of the temporary file, which tells a reader nothing.
+func cause(err error) error {
+	if p, ok := err.(*os.PathError); ok {
+		return p.Err
+	}
+	return err
 }
 
 // SyncDir makes the names in a folder durable.
