@@ -129,6 +129,9 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 	if err := plan.Vacant(f.out, f.replace); err != nil {
 		return fmt.Errorf("%w (--replace)", err)
 	}
+	if err := writable(f.html); err != nil {
+		return err
+	}
 	in, err := f.load(ctx, e, arg)
 	if err != nil {
 		return err

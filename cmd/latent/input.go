@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -63,6 +64,19 @@ func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
 		return loaded{Name: arg, X: set.Train, Labels: set.Words, Queries: set.Test}, nil
 	}
 	return loaded{}, fmt.Errorf("%s: no such file, and no data set of that name; latent data list prints those", arg)
+}
+
+// writable says, before long work, whether a file can be written at path; "" stands for no file.
+func writable(path string) error {
+	if path == "" {
+		return nil
+	}
+	if st, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("%s cannot be written: %w; make the folder first", path, err)
+	} else if !st.IsDir() {
+		return fmt.Errorf("%s cannot be written: %s is no folder", path, filepath.Dir(path))
+	}
+	return nil
 }
 
 // file reads a file. It stops waiting when ctx ends; reading leaves nothing behind.

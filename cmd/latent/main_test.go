@@ -185,7 +185,7 @@ func TestBadInput(t *testing.T) {
 		{"dimensions, planned", []string{"build", train, "--plan", "flat", "--queries", narrow, "-o", out}, exitFailed, "2 dimensions"},
 		{"no place", []string{"build", train, "-o", path("a/b/c")}, exitFailed, "make the folder first"},
 		{"other files", []string{"build", train, "-o", dir}, exitFailed, "other files"},
-		{"page nowhere", []string{"measure", train, "--html", path("a/b.html")}, exitFailed, "b.html"},
+		{"page nowhere", []string{"measure", train, "--html", path("a/b.html")}, exitFailed, "make the folder first"},
 		{"out of reach", []string{"build", train, "--try", "pca:1|sq4|flat", "-o", out}, exitMissed, "nearest came pca:1|sq4|flat"},
 		{"no index", []string{"search", dir, "--row", "1"}, exitFailed, "no index folder"},
 		{"no -o", []string{"build", train}, exitMisused, "-o DIR"},
