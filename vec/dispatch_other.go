@@ -39,6 +39,12 @@ func hammingsAVX2(dst []int32, q []byte, rows *byte, stride int, ids *uint32) { 
 func hammingsAVX512(dst []int32, q []byte, rows *byte, stride int, ids *uint32) {
 	panic("vec: no AVX512")
 }
+func planeHammingsAVX2(dst []int32, planes *byte, size int, rows *byte, stride int, ids *uint32) {
+	panic("vec: no AVX2")
+}
+func planeHammingsAVX512(dst []int32, planes *byte, size int, rows *byte, stride int, ids *uint32) {
+	panic("vec: no AVX512")
+}
 func scaleAVX2(dst, a []float32, s float32)       { panic("vec: no AVX2") }
 func scaleAVX512(dst, a []float32, s float32)     { panic("vec: no AVX512") }
 func addScaledAVX2(dst, a []float32, s float32)   { panic("vec: no AVX2") }

@@ -323,3 +323,13 @@ func encodeBFloat16AVX2(dst *byte, src *float32, n int)
 //
 //go:noescape
 func loadsAVX512(a []float32, b []float32) float32
+
+// planeHammingsAVX2 writes to dst the weighted differences of the planes and each row.
+//
+//go:noescape
+func planeHammingsAVX2(dst []int32, planes *byte, size int, rows *byte, stride int, ids *uint32)
+
+// planeHammingsAVX512 writes to dst the weighted differences of the planes and each row.
+//
+//go:noescape
+func planeHammingsAVX512(dst []int32, planes *byte, size int, rows *byte, stride int, ids *uint32)

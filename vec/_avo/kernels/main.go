@@ -65,6 +65,8 @@ func main() {
 	integerKernels()
 	conversions()
 	loads()
+	planeHammings(avx2)
+	planeHammings(avx512)
 	Generate()
 }
 
