@@ -17,6 +17,7 @@ import (
 
 type measureFlags struct {
 	input
+	beside
 	html   string
 	sample int
 	k      int
@@ -28,6 +29,8 @@ type measureAnswer struct {
 	Source    string            `json:"source"`
 	Dimension *dimension.Report `json:"dimension"`
 	Shape     *shape.Report     `json:"shape"`
+	Labels    *labelled         `json:"labels,omitempty"`
+	Factors   *factored         `json:"factors,omitempty"`
 	Seconds   float64           `json:"seconds"`
 }
 
@@ -40,14 +43,20 @@ func newMeasure(e *env) *cobra.Command {
 
 The intrinsic dimension is estimated in several ways (TwoNN, MLE, MOM, correlation dimension, DANCo, FisherS), with
 standard errors, and the spectrum of the covariance is summed up; then norms, duplicates, hubness and anisotropy. Large
-data is sampled, and the answer says how. --html writes a page with plots.`,
+data is sampled, and the answer says how. --html writes a page with plots.
+
+With --labels it says how much the vectors know of the labels (diffusion spectral entropy, mutual information), how many
+classes a linear readout could tell apart (manifold capacity, MMCR) and how sharply labels change (K_F); with --factors
+whether single numbers stand for single factors (InfoMEC, MIG, DCI).`,
 		Example: `  latent measure vectors.npy --html report.html
   latent measure embeddings.parquet --column embedding --json
+  latent measure features.npy --labels labels.txt --inputs images.npy
   latent measure 'synthetic:swissroll?n=5000'`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error { return runMeasure(c.Context(), e, f, a[0]) },
 	}
-	f.flags(c.Flags())
+	f.input.flags(c.Flags())
+	f.beside.flags(c.Flags())
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this file")
 	c.Flags().IntVar(&f.sample, "sample", 10_000, "draw so many vectors at most for what takes neighbours; below 0 for all")
 	c.Flags().IntVarP(&f.k, "k", "k", 20, "neighbours that local estimates look at")
@@ -57,7 +66,14 @@ data is sampled, and the answer says how. --html writes a page with plots.`,
 
 func runMeasure(ctx context.Context, e *env, f measureFlags, arg string) error {
 	begin := time.Now()
-	in, err := f.load(ctx, e, arg)
+	if err := writable(f.html); err != nil {
+		return err
+	}
+	in, err := f.input.load(ctx, e, arg)
+	if err != nil {
+		return err
+	}
+	labels, factors, inputs, err := f.beside.load(ctx, e, in.X.Rows, f.Options)
 	if err != nil {
 		return err
 	}
@@ -71,6 +87,16 @@ func runMeasure(ctx context.Context, e *env, f measureFlags, arg string) error {
 	a.Shape, err = shape.Measure(ctx, in.X, shape.Options{Sample: f.sample, Seed: f.seed, Progress: p.of("shape")})
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Name, err)
+	}
+	if labels != nil {
+		if a.Labels, err = f.measureLabels(ctx, p, in.X, inputs, labels, f.seed); err != nil {
+			return fmt.Errorf("%s: %w", in.Name, err)
+		}
+	}
+	if f.factors != "" {
+		if a.Factors, err = f.measureFactors(ctx, p, in.X, factors, f.seed); err != nil {
+			return fmt.Errorf("%s: %w", in.Name, err)
+		}
 	}
 	p.done()
 	a.Seconds = time.Since(begin).Seconds()
@@ -107,6 +133,12 @@ func printMeasure(w io.Writer, a measureAnswer, html string) {
 			s.Components(0.9), s.Components(0.95), s.Components(0.99), s.Participation, s.EffectiveRank)
 	}
 	printShape(w, a.Shape)
+	if a.Labels != nil {
+		printLabels(w, a.Labels)
+	}
+	if a.Factors != nil {
+		printFactors(w, a.Factors)
+	}
 	if html != "" {
 		fmt.Fprintf(w, "\npage: %s\n", html)
 	}

@@ -24,6 +24,14 @@ func measurePage(a measureAnswer) report.Page {
 	if s := d.Spectrum; s != nil {
 		page.Facts = append(page.Facts, report.Fact{Name: "directions for 95 % of the variance", Value: fmt.Sprint(s.Components(0.95))})
 	}
+	if a.Labels != nil {
+		facts, sections := labelsSections(a.Labels)
+		page.Facts, page.Sections = append(page.Facts, facts...), append(page.Sections, sections...)
+	}
+	if a.Factors != nil {
+		facts, section := factorsSection(a.Factors)
+		page.Facts, page.Sections = append(page.Facts, facts...), append(page.Sections, section)
+	}
 	page.Sections = append(page.Sections, dimensionSection(d))
 	if d.Spectrum != nil {
 		page.Sections = append(page.Sections, spectrumSection(d.Spectrum))
