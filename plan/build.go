@@ -44,11 +44,12 @@ const (
 // Build fits the maps and the codec of p to the rows of x, and indexes them under the IDs 0, 1, …. It does not change
 // x, nor keep it.
 func Build(ctx context.Context, p Plan, x vec.Matrix, o Options) (*Index, error) {
-	return build(ctx, p, x, nil, o)
+	return build(ctx, p, x, nil, nil, o)
 }
 
-// build is Build under the given ids, or 0, 1, … if they are nil.
-func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, o Options) (*Index, error) {
+// build is Build under the given ids, or 0, 1, … if they are nil. If full is not nil it holds the vectors already, to
+// re-rank with.
+func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.Index, o Options) (*Index, error) {
 	p = p.withDefaults()
 	if err := p.Fits(x.Rows, x.Cols, o.Metric); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, o Options) (
 	if ix.inner, err = newIndex(p, c, ix.innerMetric(), o.Seed); err != nil {
 		return nil, fmt.Errorf("plan: %s: %w", p, err)
 	}
-	if p.Rerank > 0 {
+	if p.Rerank > 0 && full == nil {
 		ix.full = flat.New(scalar.Float32(x.Cols), o.Metric)
 	}
 	step(1, 1)
@@ -94,6 +95,9 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, o Options) (
 		}
 	}
 	step(x.Rows, x.Rows)
+	if p.Rerank > 0 && full != nil {
+		ix.full = full
+	}
 	return ix, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -134,6 +135,7 @@ func (u *tuner) spent() bool { return u.Budget > 0 && time.Since(u.begin) > u.Bu
 
 // try builds a plan from the trial rows and measures it.
 func (u *tuner) try(ctx context.Context, p Plan) error {
+	defer runtime.GC() // an index that was not kept may be as large as the data
 	ix, seconds, err := u.built(ctx, p)
 	if err != nil {
 		return err
@@ -153,7 +155,7 @@ func (u *tuner) built(ctx context.Context, p Plan) (*Index, float64, error) {
 	if o.Progress != nil {
 		o.Progress = func(_ string, done, total int) { u.Progress("try "+p.String(), done, total) }
 	}
-	ix, err := build(ctx, p, u.trial, u.trialIDs(), o)
+	ix, err := build(ctx, p, u.trial, u.trialIDs(), u.full, o)
 	return ix, time.Since(begin).Seconds(), err
 }
 

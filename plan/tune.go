@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/index/flat"
+	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -182,10 +184,11 @@ type tuner struct {
 	*split
 	begin  time.Time
 	report *Report
-	trial  vec.Matrix // the rows plans are tried on
-	truth  *Truth     // of the tuning queries among them
-	best   *Index     // built from trial by the cheapest plan that met the target so far
-	chosen int        // its place among the trials; -1 for none
+	trial  vec.Matrix  // the rows plans are tried on
+	truth  *Truth      // of the tuning queries among them
+	full   *flat.Index // they themselves, for all plans that re-rank
+	best   *Index      // built from trial by the cheapest plan that met the target so far
+	chosen int         // its place among the trials; -1 for none
 }
 
 func (u *tuner) run(ctx context.Context) (*Index, error) {
@@ -198,6 +201,10 @@ func (u *tuner) run(ctx context.Context) (*Index, error) {
 	var err error
 	if u.truth, err = u.exact(ctx, "exact neighbours", u.tune, u.trial, u.trialIDs()); err != nil {
 		return nil, err
+	}
+	u.full = flat.New(scalar.Float32(u.trial.Cols), u.Metric)
+	if err := u.full.Add(ctx, u.trialIDs(), u.trial); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	if err := u.tryAll(ctx); err != nil {
 		return nil, err
@@ -246,12 +253,12 @@ func (u *tuner) trialIDs() []uint32 {
 // finish returns the chosen plan's index over all of base, at the least effort that reaches the target there.
 func (u *tuner) finish(ctx context.Context) (*Index, error) {
 	ix := u.best
-	u.best = nil
+	u.best, u.full = nil, nil
 	if u.trial.Rows == u.base.Rows {
 		return ix, nil
 	}
 	chosen := u.report.Trials[u.chosen]
-	ix, err := build(ctx, chosen.Plan, u.base, u.ids, u.Options)
+	ix, err := build(ctx, chosen.Plan, u.base, u.ids, nil, u.Options)
 	if err != nil {
 		return nil, err
 	}
