@@ -262,8 +262,8 @@ func TestInvariance(t *testing.T) {
 			}
 		}
 	}
-	check("scale", func(q, i int) (int, int, float32, float32) { return q, i, 4, 0 }, 0) // a power of two, without rounding
-	check("shift", func(q, i int) (int, int, float32, float32) { return q, i, 1, float32(i % 7) }, 2e-5) // seen 2e-6
+	check("scale", func(q, i int) (int, int, float32, float32) { return q, i, 4, 0 }, 0)                                   // a power of two, without rounding
+	check("shift", func(q, i int) (int, int, float32, float32) { return q, i, 1, float32(i % 7) }, 2e-5)                   // seen 2e-6
 	check("items in another order", func(q, i int) (int, int, float32, float32) { return q, (i * 7) % items, 1, 0 }, 1e-6) // seen 0
 	check("queries in another order", func(q, i int) (int, int, float32, float32) {
 		if q < queries {
