@@ -23,6 +23,7 @@ var (
 )
 
 const (
+	measuredRows = 4000 // that the dimension and the spectrum are measured on
 	littleRerank = 4
 	flatOnly     = 2000 // vectors up to which a graph cannot pay
 	flatTimed    = 50   // queries that a full scan is timed with
@@ -89,23 +90,13 @@ func (u *tuner) tryAll(ctx context.Context) error {
 // last is all of them. Where vectors must not be rotated it is the only one.
 func (u *tuner) dims(ctx context.Context) ([]int, error) {
 	full := []int{u.trial.Cols}
-	o := dimension.Options{Sample: 5000, Seed: u.Seed}
-	if id, err := dimension.MLE(ctx, u.trial, o); err == nil {
-		u.report.Intrinsic = id.Value
-	} else if ctx.Err() != nil {
-		return nil, ctx.Err()
-	} else {
-		u.note("the intrinsic dimension could not be measured: %v", err)
-	}
-	if u.Metric == vec.Manhattan {
-		return full, nil
-	}
-	spectrum, err := dimension.Spectrum(ctx, u.trial, dimension.Options{Sample: 20_000, Seed: u.Seed})
+	measured, err := dimension.Measure(ctx, u.trial, dimension.Options{Sample: measuredRows, Seed: u.Seed, Progress: u.step("dimension")})
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		u.note("the spectrum could not be measured: %v", err)
+		return nil, err
+	}
+	u.report.Intrinsic = measured.Dimension
+	spectrum := measured.Spectrum
+	if u.Metric == vec.Manhattan || spectrum == nil {
 		return full, nil
 	}
 	wanted := []int{int(2 * u.report.Intrinsic), int(4 * u.report.Intrinsic)}
