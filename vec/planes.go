@@ -92,20 +92,3 @@ func (p *Planes) hammingGo(row []byte) (s int32) {
 	}
 	return s
 }
-
-// AppendSigns appends to dst one bit for each number of v, 1 if it is not negative (NaN counts as negative, -0 as 0), as
-// Planes wants its rows.
-func AppendSigns(dst []byte, v []float32) []byte {
-	for len(v) > 0 {
-		part := v[:min(8, len(v))]
-		v = v[len(part):]
-		var b byte
-		for j, x := range part {
-			if x >= 0 {
-				b |= 1 << j
-			}
-		}
-		dst = append(dst, b)
-	}
-	return dst
-}

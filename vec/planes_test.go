@@ -20,7 +20,7 @@ func TestPlanes(t *testing.T) {
 				if n%2 == 1 {
 					rows = after(len(rows))
 				}
-				num, bit := make([]uint8, d), make([]float32, d)
+				num := make([]uint8, d)
 				want := make([]int32, n)
 				for j := range num {
 					num[j] = uint8(r.Uint32()) // of which the upper half is ignored
@@ -28,15 +28,13 @@ func TestPlanes(t *testing.T) {
 				p.Set(num)
 				fill(r, rows)
 				for i := range n {
-					for j := range bit {
-						bit[j] = r.Float32() - 0.5
-						for plane := range 4 {
-							if (num[j]>>plane&1 == 1) != (bit[j] >= 0) {
-								want[i] += 1 << plane
-							}
-						}
+					row := rows[i*stride : i*stride+size]
+					if d%8 != 0 {
+						row[size-1] &= 1<<(d%8) - 1
 					}
-					copy(rows[i*stride:], AppendSigns(nil, bit))
+					for j := range num {
+						want[i] += int32(num[j]&15 ^ row[j/8]>>(j%8)&1*15)
+					}
 				}
 				dst, ids := make([]int32, n+1), make([]uint32, n)
 				dst[n] = 42
