@@ -1,0 +1,249 @@
+// Package nested searches vectors whose first numbers say most, as package reduce/matryoshka and PCA give them, coarse to
+// fine: all vectors by a short prefix, the best of these by a longer one, the best of those in full.
+//
+//	ix, err := nested.New(m.Apply(vec.Matrix{}, x), nested.Options{Dims: []int{32, 128}}) // rows of 768 numbers
+//	res, err := ix.Search(ctx, m.Apply(vec.Matrix{}, q).Row(0), index.Query{K: 10, Effort: 400})
+//
+// Each number is stored once, with those of its stage: the prefixes of all vectors lie together and are read as fast as
+// memory gives them, and a later stage adds the numbers that are new to the products it has.
+package nested
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/vec"
+)
+
+// Options say which prefixes are searched.
+type Options struct {
+	Dims   []int      // rising, each below the number of columns; nil means an eighth of them
+	Metric vec.Metric // Cosine, InnerProduct or Euclidean
+}
+
+// Index holds vectors under the IDs 0, 1, …. It is immutable, and safe for concurrent use.
+type Index struct {
+	dims    []int // where each stage ends; the last is the number of columns
+	metric  vec.Metric
+	n       int
+	parts   []vec.Matrix // by stage: the columns that are new in it
+	lengths [][]float32  // by stage: the squared length of each prefix; its inverse root under cosine
+}
+
+const (
+	defaultEffort = 30   // survivors of the first stage, for each neighbour wanted
+	block         = 1024 // vectors scored at a time: their products stay in the cache
+)
+
+// New returns an index of the rows of x, which it copies. Prefixes that do not rise, or are not shorter than the rows, give
+// vec.ErrDim; values that are not finite vec.ErrNotFinite; a zero row under cosine vec.ErrZero.
+func New(x vec.Matrix, o Options) (*Index, error) {
+	if o.Metric != vec.Cosine && o.Metric != vec.InnerProduct && o.Metric != vec.Euclidean {
+		return nil, fmt.Errorf("nested: metric %s has no products to add up; use l2, cosine or dot", o.Metric)
+	}
+	if x.Cols < 1 || x.Rows > math.MaxInt32 {
+		return nil, fmt.Errorf("nested: %d rows of %d columns: %w", x.Rows, x.Cols, vec.ErrDim)
+	}
+	if o.Dims == nil && x.Cols >= 2 {
+		o.Dims = []int{max(1, x.Cols/8)}
+	}
+	for i, k := range o.Dims {
+		if k < 1 || k >= x.Cols || i > 0 && k <= o.Dims[i-1] {
+			return nil, fmt.Errorf("nested: prefixes %v: want rising numbers from 1 to %d, as the vectors have %d columns: %w", o.Dims, x.Cols-1, x.Cols, vec.ErrDim)
+		}
+	}
+	if err := x.Check(); err != nil {
+		return nil, fmt.Errorf("nested: %w", err)
+	}
+	ix := &Index{dims: append(append([]int(nil), o.Dims...), x.Cols), metric: o.Metric, n: x.Rows}
+	sums := make([]float64, x.Rows) // squared lengths so far
+	lo := 0
+	for _, hi := range ix.dims {
+		part, lengths := vec.NewMatrix(x.Rows, hi-lo), make([]float32, x.Rows)
+		for i := range x.Rows {
+			copy(part.Row(i), x.Row(i)[lo:hi])
+			for _, v := range part.Row(i) {
+				sums[i] += float64(v) * float64(v)
+			}
+			lengths[i] = float32(sums[i])
+			if o.Metric == vec.Cosine {
+				if sums[i] == 0 && hi == x.Cols {
+					return nil, fmt.Errorf("nested: row %d: cosine needs a direction: %w", i, vec.ErrZero)
+				}
+				lengths[i] = inverseRoot(sums[i])
+			}
+		}
+		ix.parts, ix.lengths = append(ix.parts, part), append(ix.lengths, lengths)
+		lo = hi
+	}
+	return ix, nil
+}
+
+// inverseRoot is 1/√s, and 0 for a prefix without direction, which is then like nothing.
+func inverseRoot(s float64) float32 {
+	if s == 0 {
+		return 0
+	}
+	return float32(1 / math.Sqrt(s))
+}
+
+// Search returns the nearest vectors to v, nearest first, ties by smaller ID. Query.Effort is how many survive the first
+// stage, 0 means 30 for each neighbour wanted; later stages keep ever fewer, in a constant ratio, down to K. With Effort at
+// the number of vectors it is exact. Result.Distances counts numbers multiplied, in units of whole vectors, rounded up.
+func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
+	if q.K < 1 {
+		return index.Result{}, fmt.Errorf("nested: k is %d, want at least 1: %w", q.K, index.ErrQuery)
+	}
+	if q.Effort == 0 {
+		q.Effort = defaultEffort * q.K
+	}
+	return ix.search(ctx, v, q, len(ix.dims))
+}
+
+// SearchPrefix returns the nearest vectors by the first k columns alone, k being one of Dims: exactly those, at
+// a cost of k/Dim. Distances are those between the prefixes.
+func (ix *Index) SearchPrefix(ctx context.Context, v []float32, k int, q index.Query) (index.Result, error) {
+	if q.K < 1 {
+		return index.Result{}, fmt.Errorf("nested: k is %d, want at least 1: %w", q.K, index.ErrQuery)
+	}
+	for i, d := range ix.dims {
+		if d == k {
+			q.Effort = ix.n
+			return ix.search(ctx, v, q, i+1)
+		}
+	}
+	return index.Result{}, fmt.Errorf("nested: no prefix of %d columns; there are %v: %w", k, ix.dims, vec.ErrDim)
+}
+
+// search goes through the first stages.
+func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages int) (index.Result, error) {
+	if len(v) != ix.Dim() {
+		return index.Result{}, fmt.Errorf("nested: the query has %d dimensions, the index has %d: %w", len(v), ix.Dim(), vec.ErrDim)
+	}
+	if err := (vec.Matrix{Rows: 1, Cols: len(v), Data: v}).Check(); err != nil {
+		return index.Result{}, fmt.Errorf("nested: query: %w", err)
+	}
+	if ix.metric == vec.Cosine && vec.Norm(v) == 0 {
+		return index.Result{}, fmt.Errorf("nested: query: cosine needs a direction: %w", vec.ErrZero)
+	}
+	if ix.n == 0 {
+		return index.Result{}, ctx.Err()
+	}
+	sums := ix.prefixSums(v)
+	keep := ix.survivors(q, stages)
+	top := vec.NewTopK(keep[0])
+	// All by the first stage. The products are kept for the survivors alone, by asking for them again: cheaper than
+	// to keep n.
+	distances, ids := make([]float32, block), make([]uint32, block)
+	first, head := ix.parts[0], v[:ix.dims[0]]
+	for lo := 0; lo < ix.n; lo += block {
+		if err := ctx.Err(); err != nil {
+			return index.Result{}, err
+		}
+		hi := min(lo+block, ix.n)
+		d, id := distances[:hi-lo], ids[:hi-lo]
+		vec.Dots(d, head, first.Data[lo*first.Cols:hi*first.Cols])
+		n := 0
+		for i := range d {
+			if q.Keep != nil && !q.Keep(uint32(lo+i)) {
+				continue
+			}
+			d[n], id[n] = ix.distance(0, uint32(lo+i), d[i], sums[0]), uint32(lo+i)
+			n++
+		}
+		top.PushAll(d[:n], id[:n])
+	}
+	numbers := ix.n * first.Cols
+	found, far := top.Append(nil, nil)
+	if stages > 1 {
+		dots, more := make([]float32, len(found)), make([]float32, len(found))
+		vec.DotsAt(dots, head, first.Data, found)
+		for s := 1; s < stages; s++ {
+			part := ix.parts[s]
+			vec.DotsAt(more[:len(found)], v[ix.dims[s-1]:ix.dims[s]], part.Data, found)
+			numbers += len(found) * part.Cols
+			at := make(map[uint32]float32, len(found))
+			next := vec.NewTopK(keep[s])
+			for i, id := range found {
+				dots[i] += more[i]
+				at[id] = dots[i]
+				next.Push(ix.distance(s, id, dots[i], sums[s]), id)
+			}
+			found, far = next.Append(found[:0], far[:0])
+			for i, id := range found {
+				dots[i] = at[id]
+			}
+		}
+	}
+	res := index.Result{Distances: (numbers + ix.dims[len(ix.dims)-1] - 1) / ix.dims[len(ix.dims)-1]}
+	for i, id := range found {
+		res.Hits = append(res.Hits, index.Hit{ID: id, Distance: far[i]})
+	}
+	return res, nil
+}
+
+// prefixSums are the squared length of each prefix of v; its inverse root under cosine.
+func (ix *Index) prefixSums(v []float32) []float32 {
+	out := make([]float32, len(ix.dims))
+	var sum float64
+	lo := 0
+	for s, hi := range ix.dims {
+		for _, f := range v[lo:hi] {
+			sum += float64(f) * float64(f)
+		}
+		out[s] = float32(sum)
+		if ix.metric == vec.Cosine {
+			out[s] = inverseRoot(sum)
+		}
+		lo = hi
+	}
+	return out
+}
+
+// distance is that of the query to a vector, by the prefix of a stage, from the product of the two.
+func (ix *Index) distance(stage int, id uint32, dot, sum float32) float32 {
+	switch ix.metric {
+	case vec.Cosine:
+		return 1 - dot*sum*ix.lengths[stage][id]
+	case vec.InnerProduct:
+		return -dot
+	}
+	return max(0, sum-2*dot+ix.lengths[stage][id])
+}
+
+// survivors are how many each stage keeps: Effort at the first, K at the last, in a constant ratio between.
+func (ix *Index) survivors(q index.Query, stages int) []int {
+	k := min(q.K, ix.n)
+	effort := min(max(q.Effort, k), ix.n)
+	out := make([]int, stages)
+	for s := range out {
+		out[s] = k
+		if s < stages-1 {
+			ratio := float64(s) / float64(stages-1)
+			out[s] = max(k, int(math.Ceil(math.Pow(float64(effort), 1-ratio)*math.Pow(float64(k), ratio))))
+		}
+		if effort == ix.n && s < stages-1 {
+			out[s] = ix.n
+		}
+	}
+	return out
+}
+
+// Dims are the prefixes, and the number of columns.
+func (ix *Index) Dims() []int { return append([]int(nil), ix.dims...) }
+
+// Len is the number of vectors.
+func (ix *Index) Len() int { return ix.n }
+
+// Dim is their dimension.
+func (ix *Index) Dim() int { return ix.dims[len(ix.dims)-1] }
+
+// Metric is what nearness means.
+func (ix *Index) Metric() vec.Metric { return ix.metric }
+
+// SizeBytes is the memory of vectors and lengths.
+func (ix *Index) SizeBytes() int64 {
+	return int64(ix.n) * 4 * int64(ix.Dim()+len(ix.dims))
+}
