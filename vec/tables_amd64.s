@@ -201,3 +201,70 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func tableRangesAVX2(lo *float32, hi *float32, tables *float32, n int)
+// Requires: AVX
+TEXT ·tableRangesAVX2(SB), NOSPLIT, $0-32
+	MOVQ lo+0(FP), AX
+	MOVQ hi+8(FP), CX
+	MOVQ tables+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	VMINPS       Y0, Y1, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VMINPS       X3, X2, X3
+	VPERMILPS    $0x4e, X3, X2
+	VMINPS       X2, X3, X3
+	VPERMILPS    $0xb1, X3, X2
+	VMINPS       X2, X3, X3
+	VMOVSS       X3, (AX)
+	ADDQ         $0x04, AX
+	VMAXPS       Y0, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X1
+	VPERMILPS    $0x4e, X1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VMAXPS       X0, X1, X1
+	VMOVSS       X1, (CX)
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func roundTablesAVX2(dst *byte, tables *float32, lo *float32, n int, inverse float32)
+// Requires: AVX, AVX2
+TEXT ·roundTablesAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         tables+8(FP), CX
+	MOVQ         lo+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS inverse+32(FP), Y0
+
+loop:
+	VBROADCASTSS (DX), Y1
+	VMOVUPS      (CX), Y2
+	VSUBPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMOVUPS      32(CX), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSWB    X2, X1, X2
+	VMOVDQU      X2, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x10, AX
+	DECQ         BX
+	JNE          loop
+	VZEROUPPER
+	RET

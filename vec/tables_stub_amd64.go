@@ -13,3 +13,13 @@ func tableSums4AVX512(dst *float32, tables *byte, blocks *byte, pairs int, n int
 //
 //go:noescape
 func tableSums4AVX2(dst *float32, tables *byte, blocks *byte, pairs int, n int, scale float32, base float32)
+
+// tableRangesAVX2 writes the least and the greatest value of each of n tables, at least 1, of 16.
+//
+//go:noescape
+func tableRangesAVX2(lo *float32, hi *float32, tables *float32, n int)
+
+// roundTablesAVX2 writes (v-lo)*inverse, to the nearest of 0 to 255, for the 16 values of each of n tables, at least 1.
+//
+//go:noescape
+func roundTablesAVX2(dst *byte, tables *float32, lo *float32, n int, inverse float32)

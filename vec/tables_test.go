@@ -2,6 +2,7 @@ package vec
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -45,6 +46,66 @@ func TestTableSums4(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What bytes stand for is compared with the tables in float64, and sums of the largest with 2¹⁶.
+func TestRoundTables4(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 3))
+		const most = 400
+		tablesBefore, tablesAfter := guarded[float32](t, 16*most)
+		dstBefore, dstAfter := guarded[byte](t, 16*(most+1))
+		loBefore, loAfter := guarded[float32](t, 2*most)
+		for n := range most {
+			pairs := (n + 1) / 2
+			tables, dst, lo := tablesBefore(16*n), dstBefore(32*pairs), loBefore(2*n)
+			if n%2 == 0 {
+				tables, dst, lo = tablesAfter(16*n), dstAfter(32*pairs), loAfter(2*n)
+			}
+			spread := []float64{1, 1e-3, 1e6, 0}[r.IntN(4)]
+			for i := range tables {
+				tables[i] = float32(spread * (3 + r.NormFloat64()))
+			}
+			for i := range dst {
+				dst[i] = 0xaa
+			}
+			step, floor := RoundTables4(dst, tables, lo)
+			sum, all := 0, 0.0
+			for j := range n {
+				least, greatest, top := math.Inf(1), math.Inf(-1), 0
+				for _, v := range tables[16*j:][:16] {
+					least, greatest = min(least, float64(v)), max(greatest, float64(v))
+				}
+				all += least
+				for k, v := range tables[16*j:][:16] {
+					b := int(dst[16*j+k])
+					top = max(top, b)
+					// Half a step, and rounding in float32.
+					if e := math.Abs(float64(step)*float64(b) - (float64(v) - least)); !(e <= float64(step)*0.5001+1e-6*(greatest-least)) {
+						t.Fatalf("n=%d: value %d of table %d is %v with steps of %v, want %v", n, k, j, b, step, float64(v)-least)
+					}
+				}
+				sum += top
+			}
+			if sum > math.MaxUint16 {
+				t.Fatalf("n=%d: the largest sum to %d", n, sum)
+			}
+			if n%2 == 1 && [16]byte(dst[16*n:]) != [16]byte{} {
+				t.Fatalf("n=%d: the table to fill up is not zero", n)
+			}
+			if !(math.Abs(float64(floor)-all) <= 1e-6*math.Abs(all)) {
+				t.Fatalf("n=%d: floor is %v, want %v", n, floor, all)
+			}
+		}
+	})
+}
+
+func BenchmarkRoundTables4(b *testing.B) {
+	const n = 392
+	tables, dst, lo := noise(rand.New(rand.NewPCG(4, 4)), 1, 16*n).Data, make([]byte, 16*n), make([]float32, 2*n)
+	for b.Loop() {
+		RoundTables4(dst, tables, lo)
+	}
 }
 
 func TestTableSums4Panics(t *testing.T) {

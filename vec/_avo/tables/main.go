@@ -11,6 +11,8 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	kernel("AVX512", true)
 	kernel("AVX2", false)
+	ranges()
+	round()
 	Generate()
 }
 
@@ -142,6 +144,79 @@ func kernel(isa string, wide bool) {
 	DECQ(n)
 	JNE(LabelRef("block"))
 	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// ranges finds the least and the greatest of each 16 values.
+func ranges() {
+	TEXT("tableRangesAVX2", NOSPLIT, "func(lo, hi, tables *float32, n int)")
+	Pragma("noescape")
+	Doc("tableRangesAVX2 writes the least and the greatest value of each of n tables, at least 1, of 16.")
+	lo, hi := Load(Param("lo"), GP64()), Load(Param("hi"), GP64())
+	t, n := Load(Param("tables"), GP64()), Load(Param("n"), GP64())
+	Label("loop")
+	a, b := YMM(), YMM()
+	VMOVUPS(Mem{Base: t}, a)
+	VMOVUPS(Mem{Base: t, Disp: 32}, b)
+	for _, r := range []struct {
+		to   reg.Register
+		best func(a, b, to Op)
+	}{
+		{lo, func(a, b, to Op) { VMINPS(a, b, to) }},
+		{hi, func(a, b, to Op) { VMAXPS(a, b, to) }},
+	} {
+		v, x, y := YMM(), XMM(), XMM()
+		r.best(a, b, v)
+		VEXTRACTF128(Imm(1), v, x)
+		r.best(x, v.AsX(), x)
+		VPERMILPS(Imm(0x4e), x, y)
+		r.best(y, x, x)
+		VPERMILPS(Imm(0xb1), x, y)
+		r.best(y, x, x)
+		VMOVSS(x, Mem{Base: r.to})
+		ADDQ(Imm(4), r.to)
+	}
+	ADDQ(Imm(64), t)
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// round writes tables as bytes.
+func round() {
+	TEXT("roundTablesAVX2", NOSPLIT, "func(dst *byte, tables, lo *float32, n int, inverse float32)")
+	Pragma("noescape")
+	Doc("roundTablesAVX2 writes (v-lo)*inverse, to the nearest of 0 to 255, for the 16 values of each of n tables, at least 1.")
+	dst, t := Load(Param("dst"), GP64()), Load(Param("tables"), GP64())
+	lo, n := Load(Param("lo"), GP64()), Load(Param("n"), GP64())
+	inverse := YMM()
+	from, _ := Param("inverse").Resolve()
+	VBROADCASTSS(from.Addr, inverse)
+	Label("loop")
+	least := YMM()
+	VBROADCASTSS(Mem{Base: lo}, least)
+	var halves [2]reg.VecVirtual
+	for i := range halves {
+		v := YMM()
+		VMOVUPS(Mem{Base: t, Disp: 32 * i}, v)
+		VSUBPS(least, v, v)
+		VMULPS(inverse, v, v)
+		VCVTPS2DQ(v, v)
+		halves[i] = v
+	}
+	words, high := YMM(), XMM()
+	VPACKSSDW(halves[1], halves[0], words) // the quarters 0, 2, 1, 3
+	VPERMQ(Imm(0xd8), words, words)
+	VEXTRACTI128(Imm(1), words, high)
+	VPACKUSWB(high, words.AsX(), high)
+	VMOVDQU(high, Mem{Base: dst})
+	ADDQ(Imm(64), t)
+	ADDQ(Imm(4), lo)
+	ADDQ(Imm(16), dst)
+	DECQ(n)
+	JNE(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
