@@ -185,3 +185,47 @@ func FuzzRead(f *testing.F) {
 		g.Decode("meta", &v)
 	})
 }
+
+func TestFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	fill := func(text string) func(string) error {
+		return func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "marker"), []byte(text), 0o600) }
+	}
+	if err := artifact.Folder(dir, "marker", false, fill("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := artifact.Folder(dir, "marker", false, fill("two")); !errors.Is(err, os.ErrExist) {
+		t.Errorf("replaced unasked: %v", err)
+	}
+	full := errors.New("disk full")
+	if err := artifact.Folder(dir, "marker", true, func(tmp string) error {
+		fill("three")(tmp)
+		return full
+	}); !errors.Is(err, full) {
+		t.Errorf("err = %v", err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(dir, "marker")); string(b) != "one" {
+		t.Errorf("what stood there is now %q", b)
+	}
+	if err := artifact.Folder(dir, "marker", true, fill("four")); err != nil {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(dir, "marker")); string(b) != "four" {
+		t.Errorf("the new one holds %q", b)
+	}
+	if files, _ := os.ReadDir(filepath.Dir(dir)); len(files) != 1 {
+		t.Errorf("left beside it: %v", files)
+	}
+	other := t.TempDir()
+	if err := artifact.Folder(other, "marker", false, fill("five")); err != nil {
+		t.Errorf("an empty folder: %v", err)
+	}
+	os.WriteFile(filepath.Join(other, "thesis"), nil, 0o600)
+	os.Remove(filepath.Join(other, "marker"))
+	if err := artifact.Folder(other, "marker", true, fill("six")); !errors.Is(err, os.ErrExist) {
+		t.Errorf("other files: %v", err)
+	}
+	if err := artifact.Vacant(filepath.Join(dir, "a", "b"), "marker", false); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("in a folder that is not there: %v", err)
+	}
+}

@@ -229,7 +229,7 @@ func TestFolderIsWholeOrNotThere(t *testing.T) {
 	}
 	other := t.TempDir()
 	os.WriteFile(filepath.Join(other, "thesis.txt"), []byte("mine"), 0o600)
-	if err := ix.Save(ctx, other, &plan.Manifest{}, nil, true); err == nil || !strings.Contains(err.Error(), "no index") {
+	if err := ix.Save(ctx, other, &plan.Manifest{}, nil, true); err == nil || !strings.Contains(err.Error(), "other files") {
 		t.Errorf("a folder of other files: %v", err)
 	}
 	if err := ix.Save(ctx, filepath.Join(dir, "a", "b"), &plan.Manifest{}, nil, false); err == nil {

@@ -84,108 +84,35 @@ func Fingerprint(x vec.Matrix) string {
 
 // Save writes the index as a folder that appears whole or not at all. labels, if not nil, names the vectors by ID. The fields of m
 // that the index knows are filled in. A folder that is there is replaced if it holds an index and replace is true.
-func (ix *Index) Save(ctx context.Context, dir string, m *Manifest, labels []string, replace bool) (err error) {
-	dir = filepath.Clean(dir)
-	if err := Vacant(dir, replace); err != nil {
-		return err
-	}
+func (ix *Index) Save(ctx context.Context, dir string, m *Manifest, labels []string, replace bool) error {
 	m.Format, m.Plan, m.Metric, m.Dim, m.Vectors, m.Effort = 1, ix.plan, ix.metric, ix.dim, ix.Len(), ix.effort
 	m.Bytes = ix.bytesEach()
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("plan: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(tmp)
-			err = fmt.Errorf("plan: save %s: %w", dir, err)
-		}
-	}()
-	save := func(name string, w io.WriterTo) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = artifact.Save(filepath.Join(tmp, name), w)
-		}
-	}
-	save(indexFile, ix.inner)
+	parts := map[string]io.WriterTo{indexFile: ix.inner}
 	if ix.rotate != nil {
-		save(pcaFile, ix.rotate)
+		parts[pcaFile] = ix.rotate
 	}
 	if ix.full != nil {
-		save(fullFile, ix.full)
+		parts[fullFile] = ix.full
 	}
 	if labels != nil {
-		save(labelsFile, labelTable(labels))
+		parts[labelsFile] = labelTable(labels)
 	}
-	if err != nil {
-		return err
-	}
-	if err = artifact.Atomic(filepath.Join(tmp, ManifestFile), func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(m)
-	}); err != nil {
-		return err
-	}
-	if err = os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
-	return rename(tmp, dir, replace)
-}
-
-// Vacant says whether Save can write an index to dir, before the work of building one: nil, or the error it would give.
-func Vacant(dir string, replace bool) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if _, err := os.Stat(filepath.Dir(dir)); err != nil {
-			return fmt.Errorf("plan: %w; make the folder first", err)
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("plan: %w", err)
-	case len(entries) == 0:
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
-		return fmt.Errorf("plan: %s holds other files and no index; choose another folder", dir)
-	}
-	if !replace {
-		return fmt.Errorf("plan: %s holds an index: %w; choose another folder, or say that it is to be replaced", dir, os.ErrExist)
-	}
-	return nil
-}
-
-// rename moves tmp to dir. What stands there gives way, and comes back if the move fails.
-func rename(tmp, dir string, replace bool) error {
-	old := ""
-	if _, err := os.Stat(dir); err == nil {
-		if !replace {
-			if err := os.Remove(dir); err != nil { // Vacant saw that it is empty
+	return artifact.Folder(dir, ManifestFile, replace, func(tmp string) error {
+		for name, part := range parts {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
-		} else {
-			old = tmp + ".old"
-			if err := os.Rename(dir, old); err != nil {
+			if err := artifact.Save(filepath.Join(tmp, name), part); err != nil {
 				return err
 			}
 		}
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		if old != "" {
-			os.Rename(old, dir)
-		}
-		return err
-	}
-	if old != "" {
-		if err := os.RemoveAll(old); err != nil {
-			return err
-		}
-	}
-	return artifact.SyncDir(filepath.Dir(dir))
+		return artifact.Atomic(filepath.Join(tmp, ManifestFile), func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			return e.Encode(m)
+		})
+	})
 }
 
 func (ix *Index) bytesEach() Bytes {
