@@ -549,7 +549,7 @@ func (s ragScale) sentences(ctx context.Context, e *Env, ev *Evidence) error {
 						likeness[i] = -float64(m.Distance(y.Row(i), y.Row(len(scores)+i)))
 					}
 					w := newWay(method, y.Cols, m)
-					got[w] = append(got[w], spearman(likeness, scores))
+					got[w] = append(got[w], rankCorrelation(likeness, scores))
 				}
 				return nil
 			})
@@ -586,8 +586,8 @@ func stsPairs(path string) (left, right []string, scores []float64, err error) {
 	return left, right, scores, nil
 }
 
-// spearman is the correlation of ranks; equal values share theirs.
-func spearman(x, y []float64) float64 {
+// rankCorrelation is Spearman's, the correlation of ranks; equal values share theirs.
+func rankCorrelation(x, y []float64) float64 {
 	return pearson(ranks(x), ranks(y))
 }
 
