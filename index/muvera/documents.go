@@ -132,7 +132,7 @@ func (d *Documents) Scores(dst []float32, q vec.Matrix, ids []uint32) ([]float32
 }
 
 // decodeFrom is from how many tokens of a query on decoding a document's tokens, for one matrix product, is cheaper
-// than to ask a quantize.Scorer for each token of the query: BenchmarkScores sees them equal at 10 to 20.
+// than to ask a quantize.Scorer for each token of the query: BenchmarkScores sees them equal between 8 and 20.
 const decodeFrom = 16
 
 // scorer scores documents for one query. It is for one goroutine at a time.

@@ -7,6 +7,9 @@
 //	ix, err := muvera.Build(ctx, docs, muvera.BuildOptions{})
 //	res, err := ix.Search(ctx, query, muvera.Query{K: 10})       // query is a matrix, too: a token a row
 //
+// dataset.LoadRagged reads tokens and offsets from npz, npy, Parquet and JSONL; [Index.Save] and [Open] keep an index in a
+// folder.
+//
 // Source: Dhulipala, Hadian, Jayaram, Lee, Mirrokni 2024, MUVERA: Multi-Vector Retrieval via Fixed Dimensional
 // Encodings, arXiv 2405.19504. The paper quantises its encodings by product quantisation (PQ-256-8: a byte for 8
 // dimensions); here they take any [quantize.Codec], of which the scalar ones cost a byte or half a byte a dimension.
@@ -29,7 +32,7 @@ type Options struct {
 	Final       int        `json:"final,omitempty"`       // dimensions that the whole is projected to at the end; 0 means no such projection
 	InnerKind   Projection `json:"inner_kind,omitempty"`  // of the projection to Inner
 	FinalKind   Projection `json:"final_kind,omitempty"`  // of the projection to Final; Signs cost Final steps for each dimension before it, CountSketch one
-	LeaveEmpty  bool       `json:"leave_empty,omitempty"` // do not fill a document's empty clusters with its nearest token; the theorem needs them filled
+	LeaveEmpty  bool       `json:"leave_empty,omitempty"` // do not fill a document's empty clusters with its nearest token, as the theorem needs; often better: docs/results/muvera.md
 	Seed        uint64     `json:"seed"`                  // of hyperplanes and projections: queries and documents must share it
 }
 
