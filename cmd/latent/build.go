@@ -126,7 +126,7 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 		}
 		tried = append(tried, p)
 	}
-	if err := plan.Vacant(f.out, f.replace); err != nil {
+	if err := artifact.Vacant(f.out, plan.ManifestFile, f.replace); err != nil {
 		return fmt.Errorf("%w (--replace)", err)
 	}
 	if err := writable(f.html); err != nil {

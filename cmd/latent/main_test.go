@@ -5,15 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/latent-go/latent/dataset"
+	"github.com/latent-go/latent/plan"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -236,6 +239,40 @@ func TestInterrupted(t *testing.T) {
 	}
 	if left := listing(t, dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestInterruptedAtWork stops a build sooner and later: either it was done, and its index can be opened, or it says that it
+// was interrupted, and nothing is there.
+func TestInterruptedAtWork(t *testing.T) {
+	train, test := vectors(t)
+	dir := t.TempDir()
+	stopped := 0
+	for wait := time.Millisecond; wait < 3*time.Second; wait = wait * 2 {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), wait, nil)
+		interrupt, stop := context.WithCancel(t.Context())
+		context.AfterFunc(ctx, stop)
+		out := filepath.Join(dir, "index")
+		var errs bytes.Buffer
+		code := run(interrupt, &env{out: io.Discard, err: &errs}, []string{"build", train, "--queries", test, "-o", out})
+		cancel()
+		stop()
+		switch left := listing(t, dir); {
+		case code == exitInterrupted && len(left) == 0:
+			stopped++
+		case code == exitDone && slices.Equal(left, []string{"index"}):
+			f, err := plan.Open(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+			os.RemoveAll(out)
+		default:
+			t.Errorf("after %v: exit %d, files %v: %s", wait, code, left, &errs)
+		}
+	}
+	if stopped == 0 {
+		t.Error("no build was ever stopped")
 	}
 }
 
