@@ -32,6 +32,7 @@ type Report struct {
 	ByK       []Estimate `json:"by_k"`     // MLE against the neighbourhood
 	ByScale   []Scale    `json:"by_scale"` // TwoNN against the distance
 	LID       *LIDs      `json:"lid,omitempty"`
+	Order     *Order     `json:"order,omitempty"`
 	Spectrum  *Eigen     `json:"spectrum"`
 }
 
@@ -77,6 +78,7 @@ func Measure(ctx context.Context, x vec.Matrix, o Options) (*Report, error) {
 		}
 	}
 	r.conclude()
+	r.risks(x, p, o)
 	work.done(100)
 	return r, nil
 }
