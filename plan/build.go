@@ -71,7 +71,7 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 		}
 		sample = ix.rotate.Apply(vec.Matrix{}, sample)
 	}
-	c, err := fitCodec(p.Codec, sample)
+	c, err := fitCodec(ctx, p.Codec, sample, o.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("plan: %s: %w", p, err)
 	}
@@ -82,15 +82,23 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 		ix.full = flat.New(scalar.Float32(x.Cols), o.Metric)
 	}
 	step(1, 1)
+	var order []int // the rows' turns; nil where they come as they are
+	if p.Order == orderLID && x.Rows >= 3 {
+		if order, err = hnsw.OrderLID(ctx, x, hnsw.OrderOptions{Metric: o.Metric, Seed: o.Seed, Progress: o.step("order")}); err != nil {
+			return nil, fmt.Errorf("plan: %s: %w", p, err)
+		}
+	}
 	step = o.step("index")
 	for lo := 0; lo < x.Rows; lo += blockRows {
 		step(lo, x.Rows)
 		hi := min(lo+blockRows, x.Rows)
-		var some []uint32
-		if ids != nil {
+		block, some := x.Slice(lo, hi), []uint32(nil)
+		if order != nil {
+			block, some = x.Gather(order[lo:hi]), named(order[lo:hi], ids)
+		} else if ids != nil {
 			some = ids[lo:hi]
 		}
-		if err := ix.Add(ctx, some, x.Slice(lo, hi)); err != nil {
+		if err := ix.Add(ctx, some, block); err != nil {
 			return nil, fmt.Errorf("plan: %s: rows %d to %d: %w", p, lo, hi-1, err)
 		}
 	}
@@ -101,26 +109,23 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 	return ix, nil
 }
 
+// named returns the IDs of rows, which are their numbers if ids is nil.
+func named(rows []int, ids []uint32) []uint32 {
+	out := make([]uint32, len(rows))
+	for i, r := range rows {
+		if out[i] = uint32(r); ids != nil {
+			out[i] = ids[r]
+		}
+	}
+	return out
+}
+
 // step returns what reports the progress of one step.
 func (o Options) step(name string) func(done, total int) {
 	if o.Progress == nil {
 		return func(int, int) {}
 	}
 	return func(done, total int) { o.Progress(name, done, total) }
-}
-
-func fitCodec(name string, x vec.Matrix) (quantize.Codec, error) {
-	switch name {
-	case "f32":
-		return scalar.Float32(x.Cols), nil
-	case "f16":
-		return scalar.Float16(x.Cols), nil
-	case "sq8":
-		return scalar.FitInt8(x, scalar.Options{})
-	case "sq4":
-		return scalar.FitInt4(x, scalar.Options{})
-	}
-	return nil, fmt.Errorf("no codec %q", name)
 }
 
 func newIndex(p Plan, c quantize.Codec, m vec.Metric, seed uint64) (index.Index, error) {

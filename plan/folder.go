@@ -173,9 +173,9 @@ func (f *Folder) load(dir string) (err error) {
 	path := filepath.Join(dir, indexFile)
 	switch p.Index {
 	case "flat":
-		ix.inner, err = opened(flat.Open(path, scalar.Read))
+		ix.inner, err = opened(flat.Open(path, codecReader(p.Codec)))
 	case "hnsw":
-		ix.inner, err = opened(hnsw.Open(path, scalar.Read))
+		ix.inner, err = opened(hnsw.Open(path, codecReader(p.Codec)))
 	}
 	if err != nil {
 		return err

@@ -20,10 +20,11 @@ import (
 // Plan is a pipeline, as its spec says it. The zero Plan is "f32|flat": exact search.
 type Plan struct {
 	PCA    PCA
-	Codec  string // a name in Codecs; "" is f32
-	Index  string // a name in Indexes; "" is flat
+	Codec  string // as the spec has it, such as "sq8" or "pq:98x4"; "" is f32
+	Index  string // "flat" or "hnsw"; "" is flat
 	M      int    // of hnsw: links of a node, 2M at the bottom; 0 is 16
 	EfC    int    // of hnsw: efConstruction; 0 is 200
+	Order  string // of hnsw: "lid" inserts rows by falling local dimension, "" as they come
 	Rerank int    // candidates fetched for each neighbour wanted, then scored with the full vectors; 0 for no re-ranking
 }
 
@@ -67,8 +68,11 @@ var stages = []stage{
 	{"f16", "", "half precision: 2 bytes a dimension", codecRank, codec("f16")},
 	{"sq8", "", "8-bit scalar quantisation: 1 byte a dimension", codecRank, codec("sq8")},
 	{"sq4", "", "4-bit scalar quantisation: half a byte a dimension", codecRank, codec("sq4")},
+	{"pq", "M or Mx4", "product quantisation in M parts of 8 bits, or of 4", codecRank, parsePQ("pq")},
+	{"opq", "M or Mx4", "the same after a rotation learnt for it", codecRank, parsePQ("opq")},
+	{"rabitq", "[BITS]", "1 to 8 bits a dimension after a random rotation (1)", codecRank, parseRaBitQ},
 	{"flat", "", "look at every code", indexRank, func(p *Plan, args []string) error { p.Index = "flat"; return none(args) }},
-	{"hnsw", "M[,efc=N]", "a navigable graph with M links a node, built with efConstruction N (200)", indexRank, parseHNSW},
+	{"hnsw", "M[,efc=N][,order=lid]", "a navigable graph with M links a node, built with efConstruction N (200), its rows inserted as they come or by falling local dimension", indexRank, parseHNSW},
 	{"rerank", "R", "fetch R·k candidates by their codes and score them with the full vectors", rerankRank, parseRerank},
 }
 
@@ -132,6 +136,9 @@ func (p Plan) String() string {
 		if p.EfC != defaultEfC {
 			s += ",efc=" + strconv.Itoa(p.EfC)
 		}
+		if p.Order != "" {
+			s += ",order=" + p.Order
+		}
 		parts = append(parts, s)
 	} else {
 		parts = append(parts, p.Index)
@@ -154,6 +161,7 @@ func (p *Plan) UnmarshalText(b []byte) (err error) {
 const (
 	defaultM   = 16
 	defaultEfC = 200
+	orderLID   = "lid"
 )
 
 func (p Plan) withDefaults() Plan {
@@ -179,6 +187,8 @@ func (p Plan) Fits(n, dim int, m vec.Metric) error {
 	switch {
 	case p.PCA != (PCA{}) && m == vec.Manhattan:
 		return fmt.Errorf("plan: %s: PCA rotates the vectors, and l1 distances change with a rotation; leave pca out or use l2", p)
+	case strings.HasPrefix(p.withDefaults().Codec, "rabitq") && m == vec.Manhattan:
+		return fmt.Errorf("plan: %s: rabitq rotates the vectors, and l1 distances change with a rotation; use another codec or l2", p)
 	case p.PCA.Components > min(n, dim):
 		return fmt.Errorf("plan: %s: %d components wanted of %d vectors with %d dimensions; at most %d: %w",
 			p, p.PCA.Components, n, dim, min(n, dim), vec.ErrTooFew)
@@ -233,14 +243,49 @@ func parsePCA(p *Plan, args []string) error {
 	return fmt.Errorf("%q; %s", args[0], want)
 }
 
+// parsePQ reads the parts of a product quantiser, and their bits: 98, 98x8 or 98x4.
+func parsePQ(name string) func(*Plan, []string) error {
+	return func(p *Plan, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%d arguments; want the number of parts, as in %s:64 or %[2]s:64x4", len(args), name)
+		}
+		m, bits, _ := strings.Cut(args[0], "x")
+		n, err := strconv.Atoi(m)
+		if err != nil || n < 1 || n > 1<<16 || bits != "" && bits != "4" && bits != "8" || strings.HasSuffix(args[0], "x") {
+			return fmt.Errorf("%q; want the number of parts, as in %s:64, or with their bits, 8 or 4, as in %[2]s:64x4", args[0], name)
+		}
+		p.Codec = name + ":" + strconv.Itoa(n)
+		if bits == "4" {
+			p.Codec += "x4"
+		}
+		return nil
+	}
+}
+
+func parseRaBitQ(p *Plan, args []string) error {
+	if len(args) == 0 {
+		p.Codec = "rabitq:1"
+		return nil
+	}
+	if n, err := strconv.Atoi(args[0]); len(args) > 1 || err != nil || n < 1 || n > 8 {
+		return fmt.Errorf("%q; want 1 to 8 bits a dimension, as in rabitq:2", strings.Join(args, ","))
+	}
+	p.Codec = "rabitq:" + args[0]
+	return nil
+}
+
 func parseHNSW(p *Plan, args []string) error {
 	p.Index = "hnsw"
 	for i, a := range args {
+		if a == "order="+orderLID {
+			p.Order = orderLID
+			continue
+		}
 		field, text, least, most := &p.M, a, 2, 512
 		if key, v, ok := strings.Cut(a, "="); ok && key == "efc" {
 			field, text, least, most = &p.EfC, v, 1, 100_000
 		} else if ok || i > 0 {
-			return fmt.Errorf("%q; want hnsw:M or hnsw:M,efc=N", a)
+			return fmt.Errorf("%q; want hnsw:M, hnsw:M,efc=N or hnsw:M,efc=N,order=lid", a)
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < least || n > most {

@@ -16,7 +16,12 @@ func TestParse(t *testing.T) {
 		"sq4":                          "sq4|flat",
 		"hnsw":                         "f32|hnsw:16",
 		" pca:0.95 | hnsw:8,efc=100 ":  "pca:0.95|f32|hnsw:8,efc=100",
+		"hnsw:8,order=lid":             "f32|hnsw:8,order=lid",
+		"hnsw:8,efc=50,order=lid":      "f32|hnsw:8,efc=50,order=lid",
 		"hnsw:16,efc=200|rerank:1":     "f32|hnsw:16|rerank:1",
+		"pq:98x8|flat":                 "pq:98|flat",
+		"pca:64|opq:32x4|rerank:8":     "pca:64|opq:32x4|flat|rerank:8",
+		"rabitq|hnsw":                  "rabitq:1|hnsw:16",
 	} {
 		p, err := Parse(spec)
 		if err != nil {
@@ -41,8 +46,13 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"hnsw:1":          "from 2 to 512",
 		"hnsw:16,ef=3":    "hnsw:M,efc=N",
 		"hnsw:16,17":      "hnsw:M,efc=N",
+		"hnsw:8,order=up": "hnsw:M,efc=N,order=lid",
 		"rerank:4|rerank": "both a re-ranking",
 		"rerank:0":        "rerank:4",
+		"pq":              "pq:64x4",
+		"opq:64x3":        "opq:64x4",
+		"pq:64x":          "pq:64x4",
+		"rabitq:9":        "rabitq:2",
 		"|":               "no stage",
 	} {
 		if _, err := Parse(spec); err == nil || !strings.Contains(err.Error(), want) {
@@ -54,7 +64,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 func TestStringParsesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := Plan{
-			Codec:  rapid.SampledFrom([]string{"", "f32", "f16", "sq8", "sq4"}).Draw(t, "codec"),
+			Codec:  rapid.SampledFrom([]string{"", "f32", "f16", "sq8", "sq4", "pq:3", "opq:12x4", "rabitq:2"}).Draw(t, "codec"),
 			Index:  rapid.SampledFrom([]string{"", "flat", "hnsw"}).Draw(t, "index"),
 			Rerank: rapid.IntRange(0, 100).Draw(t, "rerank"),
 		}
@@ -65,6 +75,7 @@ func TestStringParsesBack(t *testing.T) {
 		}
 		if p.Index == "hnsw" {
 			p.M, p.EfC = rapid.IntRange(2, 512).Draw(t, "m"), rapid.IntRange(1, 1000).Draw(t, "efc")
+			p.Order = rapid.SampledFrom([]string{"", "lid"}).Draw(t, "order")
 		}
 		q, err := Parse(p.String())
 		if err != nil || q.withDefaults() != p.withDefaults() {
@@ -87,6 +98,7 @@ func TestFits(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("pca:110|sq8|hnsw:32,efc=100|rerank:4")
+	f.Add("f16|hnsw:8,order=lid")
 	f.Fuzz(func(t *testing.T, s string) {
 		if p, err := Parse(s); err == nil {
 			if q, err := Parse(p.String()); err != nil || q.withDefaults() != p.withDefaults() {

@@ -83,7 +83,21 @@ func (u *tuner) tryAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return u.tryOrder(ctx)
+}
+
+// tryOrder tries the cheapest plan, if it is a graph, with its rows inserted by falling local dimension. keep takes that
+// only if it needs less effort.
+func (u *tuner) tryOrder(ctx context.Context) error {
+	if u.chosen < 0 || u.spent() {
+		return nil
+	}
+	p := u.report.Trials[u.chosen].Plan
+	if p.Index != "hnsw" {
+		return nil
+	}
+	p.Order = orderLID
+	return u.try(ctx, p)
 }
 
 // dims returns the numbers of dimensions to try, ascending, led by the intrinsic dimension and by the spectrum; the
@@ -281,7 +295,11 @@ func (u *tuner) keep(t Trial, ix *Index) {
 	}
 	t.Cost = (1-u.Weight)/2*math.Log(bytes/t.Bytes.Float32) + (1+u.Weight)/2*math.Log(max(t.Recall.MeanMicros, 0.1))
 	u.report.Trials = append(u.report.Trials, t)
-	if t.Met && (u.chosen < 0 || t.Cost < u.report.Trials[u.chosen].Cost) {
+	better := t.Met && (u.chosen < 0 || t.Cost < u.report.Trials[u.chosen].Cost)
+	if better && t.Plan.Order != "" && u.Plans == nil {
+		better = t.Effort < u.report.Trials[u.chosen].Effort // than the same graph's; its time differs by chance, too
+	}
+	if better {
 		u.chosen, u.best = len(u.report.Trials)-1, ix
 	}
 	if u.Tried != nil {
