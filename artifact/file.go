@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -59,6 +60,16 @@ func cause(err error) error {
 		return p.Err
 	}
 	return err
+}
+
+// SaveJSON is [Save] for a value as JSON that people can read.
+func SaveJSON(path string, v any) error {
+	return Atomic(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	})
 }
 
 // SyncDir makes the names in a folder durable.

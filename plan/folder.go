@@ -106,12 +106,7 @@ func (ix *Index) Save(ctx context.Context, dir string, m *Manifest, labels []str
 				return err
 			}
 		}
-		return artifact.Atomic(filepath.Join(tmp, ManifestFile), func(w io.Writer) error {
-			e := json.NewEncoder(w)
-			e.SetEscapeHTML(false)
-			e.SetIndent("", "  ")
-			return e.Encode(m)
-		})
+		return artifact.SaveJSON(filepath.Join(tmp, ManifestFile), m)
 	})
 }
 

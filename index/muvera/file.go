@@ -149,84 +149,27 @@ type Manifest struct {
 // Save writes the index as a folder that appears whole or not at all. labels, if not nil, names the documents. What
 // stands at dir is replaced if it is an index folder of this kind and replace is true; anything else but an
 // empty folder gives os.ErrExist.
-func (ix *Index) Save(ctx context.Context, dir string, labels []string, replace bool) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("muvera: save %s: %w", dir, err)
-		}
-	}()
+func (ix *Index) Save(ctx context.Context, dir string, labels []string, replace bool) error {
 	if labels != nil && len(labels) != ix.Len() {
-		return fmt.Errorf("%d labels for %d documents: %w", len(labels), ix.Len(), index.ErrID)
-	}
-	dir = filepath.Clean(dir)
-	if err := vacant(dir, replace); err != nil {
-		return err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp) // when all went well there is nothing, or what stood at dir before
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
+		return fmt.Errorf("muvera: save %s: %d labels for %d documents: %w", dir, len(labels), ix.Len(), index.ErrID)
 	}
 	manifest := Manifest{1, ix.docs.Dim(), ix.Len(), ix.docs.Tokens(), ix.enc.Options()}
-	asJSON := func(v any) func(w io.Writer) error {
-		return func(w io.Writer) error {
-			e := json.NewEncoder(w)
-			e.SetIndent("", "  ")
-			return e.Encode(v)
-		}
-	}
-	steps := []func() error{
-		func() error { return artifact.Save(filepath.Join(tmp, tokensFile), ix.docs) },
-		func() error { return artifact.Save(filepath.Join(tmp, nearFile), ix.near) },
-		func() error {
-			if labels == nil {
-				return nil
+	return artifact.Folder(dir, ManifestFile, replace, func(tmp string) error {
+		for name, part := range map[string]io.WriterTo{tokensFile: ix.docs, nearFile: ix.near} {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			return artifact.Atomic(filepath.Join(tmp, labelsFile), asJSON(labels))
-		},
-		func() error { return artifact.Atomic(filepath.Join(tmp, ManifestFile), asJSON(manifest)) },
-	}
-	for _, step := range steps {
-		if err := ctx.Err(); err != nil {
-			return err
+			if err := artifact.Save(filepath.Join(tmp, name), part); err != nil {
+				return err
+			}
 		}
-		if err := step(); err != nil {
-			return err
+		if labels != nil {
+			if err := artifact.SaveJSON(filepath.Join(tmp, labelsFile), labels); err != nil {
+				return err
+			}
 		}
-	}
-	old := tmp + ".old"
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		os.Rename(old, dir)
-		return err
-	}
-	if err := os.RemoveAll(old); err != nil {
-		return err
-	}
-	return artifact.SyncDir(filepath.Dir(dir))
-}
-
-// vacant says whether an index can be saved to dir.
-func vacant(dir string, replace bool) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
-		return fmt.Errorf("it holds other files: %w; choose another folder", os.ErrExist)
-	}
-	if !replace {
-		return fmt.Errorf("it holds an index: %w; choose another folder, or say that it is to be replaced", os.ErrExist)
-	}
-	return nil
+		return artifact.SaveJSON(filepath.Join(tmp, ManifestFile), manifest)
+	})
 }
 
 // Folder is an index folder opened, its large parts memory-mapped. It is searched as an Index is.
