@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/vec"
@@ -158,23 +159,31 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 	numbers := ix.n * first.Cols
 	found, far := top.Append(nil, nil)
 	if stages > 1 {
-		dots, more := make([]float32, len(found)), make([]float32, len(found))
+		slices.Sort(found) // memory is read in its order, and places below are in the order of IDs
+		dots, more, places := make([]float32, len(found)), make([]float32, len(found)), make([]uint32, len(found))
 		vec.DotsAt(dots, head, first.Data, found)
 		for s := 1; s < stages; s++ {
 			part := ix.parts[s]
-			vec.DotsAt(more[:len(found)], v[ix.dims[s-1]:ix.dims[s]], part.Data, found)
+			more = more[:len(found)]
+			vec.DotsAt(more, v[ix.dims[s-1]:ix.dims[s]], part.Data, found)
 			numbers += len(found) * part.Cols
-			at := make(map[uint32]float32, len(found))
-			next := vec.NewTopK(keep[s])
 			for i, id := range found {
 				dots[i] += more[i]
-				at[id] = dots[i]
-				next.Push(ix.distance(s, id, dots[i], sums[s]), id)
+				more[i] = ix.distance(s, id, dots[i], sums[s])
+				places[i] = uint32(i)
 			}
-			found, far = next.Append(found[:0], far[:0])
-			for i, id := range found {
-				dots[i] = at[id]
+			next := vec.NewTopK(keep[s])
+			next.PushAll(more, places[:len(found)])
+			places, far = next.Append(places[:0], far[:0])
+			if s < stages-1 {
+				slices.Sort(places)
 			}
+			kept := make([]uint32, len(places))
+			for i, at := range places {
+				kept[i] = found[at]
+				dots[i] = dots[at] // right while places rise, and not asked for after the last stage
+			}
+			found = kept
 		}
 	}
 	res := index.Result{Distances: (numbers + ix.dims[len(ix.dims)-1] - 1) / ix.dims[len(ix.dims)-1]}
