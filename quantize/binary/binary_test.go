@@ -277,7 +277,7 @@ func TestBoundsHold(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	n, d := 4000, 96
 	if testing.Short() {
-		n = 1500
+		n = 400
 	}
 	x := gaussian(rng, n, d)
 	for i := range n / 2 { // half of the rows lie along an axis
