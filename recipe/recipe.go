@@ -34,6 +34,9 @@ type Recipe struct {
 var All = []Recipe{
 	hnswOrder,
 	pcaRAG,
+	convergentLearning,
+	datasetProperties,
+	dse,
 }
 
 // Find returns the recipe of that name.
