@@ -33,6 +33,7 @@ type Recipe struct {
 // All are the recipes, by name. A recipe is in the file of its name.
 var All = []Recipe{
 	hnswOrder,
+	muveraRecipe,
 	pcaRAG,
 	convergentLearning,
 	datasetProperties,
