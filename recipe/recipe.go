@@ -32,6 +32,7 @@ type Recipe struct {
 
 // All are the recipes, by name. A recipe is in the file of its name.
 var All = []Recipe{
+	anncur,
 	hnswOrder,
 	muveraRecipe,
 	pcaRAG,

@@ -299,7 +299,9 @@ func TestSearch(t *testing.T) {
 		if budget == 0 {
 			budget = max(200, 2*min(q.K, n))
 		}
-		budget = min(budget, n)
+		if budget >= n {
+			budget, q.Anchors = n, n
+		}
 		if budget < min(q.K, n) || q.Anchors > budget {
 			if !errors.Is(err, index.ErrQuery) || len(s.asked) > 0 {
 				t.Fatalf("%+v of %d items: %v after %d scores", q, n, err, len(s.asked))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 
+	"gonum.org/v1/gonum/floats"
+
 	"github.com/latent-go/latent/vec"
 )
 
@@ -51,7 +53,7 @@ func (f *fit) observe(ids []uint32, scores []float32) {
 			f.extend(id)
 		}
 		l := f.l[n]
-		f.y = append(f.y, (float64(scores[i])-float64(f.mean[id])-dot(l[:n], f.y))/l[n])
+		f.y = append(f.y, (float64(scores[i])-float64(f.mean[id])-floats.Dot(l[:n], f.y))/l[n])
 	}
 }
 
@@ -63,11 +65,11 @@ func (f *fit) extend(id uint32) {
 		a[j] = float64(v)
 	}
 	for j, b := range f.a {
-		l[j] = (dot(a, b) - dot(l[:j], f.l[j][:j])) / f.l[j][j]
+		l[j] = (floats.Dot(a, b) - floats.Dot(l[:j], f.l[j][:j])) / f.l[j][j]
 	}
 	// What is left of the diagonal is at least λ, but for rounding. It is 0 only if no score of any item differs from
 	// the item's mean; then A is 0, nothing is learnt, and any L does.
-	if l[n] = math.Sqrt(max(dot(a, a)+f.lambda-dot(l[:n], l[:n]), f.lambda)); l[n] == 0 {
+	if l[n] = math.Sqrt(max(floats.Dot(a, a)+f.lambda-floats.Dot(l[:n], l[:n]), f.lambda)); l[n] == 0 {
 		l[n] = 1
 	}
 	f.a, f.l = append(f.a, a), append(f.l, l)
@@ -79,12 +81,8 @@ func (f *fit) predict(ctx context.Context, dst []float32) error {
 	w := make([]float64, f.rows.Cols)
 	for j := len(x) - 1; j >= 0; j-- {
 		x[j] /= f.l[j][j]
-		for i, v := range f.l[j][:j] {
-			x[i] -= v * x[j]
-		}
-		for i, v := range f.a[j] {
-			w[i] += v * x[j]
-		}
+		floats.AddScaled(x[:j], -x[j], f.l[j][:j])
+		floats.AddScaled(w, x[j], f.a[j])
 	}
 	q := f.rows.Cols
 	weight := make([]float32, q)
@@ -100,21 +98,4 @@ func (f *fit) predict(ctx context.Context, dst []float32) error {
 		}
 		return nil
 	})
-}
-
-// dot returns Σ aᵢbᵢ, in four sums that the processor can keep apart.
-func dot(a, b []float64) float64 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float64
-	for len(a) >= 4 {
-		s0 += a[0] * b[0]
-		s1 += a[1] * b[1]
-		s2 += a[2] * b[2]
-		s3 += a[3] * b[3]
-		a, b = a[4:], b[4:]
-	}
-	for i := range a {
-		s0 += a[i] * b[i]
-	}
-	return s0 + s1 + (s2 + s3)
 }

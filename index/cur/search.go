@@ -48,7 +48,9 @@ func (q Query) plan(n int) (Query, error) {
 	if q.Budget == 0 {
 		q.Budget = max(200, 2*q.K)
 	}
-	q.Budget = min(q.Budget, n)
+	if q.Budget >= n {
+		q.Budget, q.Anchors = n, n // all are scored, and nothing is predicted
+	}
 	if q.Budget < q.K {
 		return q, fmt.Errorf("cur: search for %d items with a budget of %d scores; it takes at least one for each item returned: %w",
 			q.K, q.Budget, index.ErrQuery)
@@ -74,7 +76,8 @@ func (q Query) plan(n int) (Query, error) {
 // Search returns the best items for a query among those it scores: first Anchors items that are the same for all
 // queries and the Candidates, then in Rounds the best predicted. It asks for exactly Budget scores, never twice for the same item, and for
 // no score of a query that it refuses. Errors of the scorer are as for Build, and nothing is returned with them but the
-// count of scores that were got. Time O(Rounds·n·q + Budget²·q) beside the scorer's, for q anchor queries.
+// count of scores that were got. Beside the scorer's it takes time
+// O(Rounds·n·q + Budget²·(q+Budget)) and memory O(n + Budget·(q+Budget)), for q anchor queries.
 func (ix *Index[Q]) Search(ctx context.Context, query Q, want Query) (Result, error) {
 	want, err := want.plan(ix.Len())
 	if err != nil {
@@ -98,15 +101,18 @@ func (ix *Index[Q]) Search(ctx context.Context, query Q, want Query) (Result, er
 	if err := ask(append(anchors[:len(anchors):len(anchors)], others(want.Candidates, anchors, want.Budget-len(anchors))...)); err != nil {
 		return Result{Calls: len(known)}, err
 	}
-	fit := ix.newFit(want.Anchors)
-	estimate := make([]float32, ix.Len())
+	var f *fit
+	var estimate []float32
 	for round := range want.Rounds {
 		size := (want.Budget - len(ids)) / (want.Rounds - round)
 		if size == 0 {
 			continue // fewer items are left than rounds
 		}
-		fit.observe(ids[len(fit.y):], known[len(fit.y):])
-		if err := fit.predict(ctx, estimate); err != nil {
+		if f == nil {
+			f, estimate = ix.newFit(want.Anchors), make([]float32, ix.Len())
+		}
+		f.observe(ids[len(f.y):], known[len(f.y):])
+		if err := f.predict(ctx, estimate); err != nil {
 			return Result{Calls: len(known)}, err
 		}
 		if err := ask(best(estimate, ids, size)); err != nil {
