@@ -101,7 +101,7 @@ func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distan
 	}
 	blocks := (s.Rows + blockRows - 1) / blockRows
 	moved := make([]int, blocks)
-	const many = 8 // blocks a goroutine takes at a time, with one set of buffers
+	many := max(1, blocks/32) // that a goroutine takes at a time, with one set of buffers
 	err = vec.Blocks(ctx, blocks, many, func(from, to int) error {
 		products := make([]float32, blockRows*min(blockCols, c.Rows))
 		var buffer []float32

@@ -45,14 +45,6 @@ func fit(t testing.TB, x vec.Matrix, o Options) *Codec {
 	return c
 }
 
-func encodeAll(c *Codec, x vec.Matrix) []byte {
-	var codes []byte
-	for i := range x.Rows {
-		codes = c.Encode(codes, x.Row(i))
-	}
-	return codes
-}
-
 // random returns a codec of centroids drawn at random: what it is like does not depend on what fits well.
 func random(r *rand.Rand, d, m, bits int, rotate bool) *Codec {
 	mean, values := make([]float32, d), vec.NewMatrix(d, 1<<bits)
