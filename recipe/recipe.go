@@ -36,6 +36,7 @@ var All = []Recipe{
 	hnswOrder,
 	muveraRecipe,
 	pcaRAG,
+	nestedSearch,
 	convergentLearning,
 	datasetProperties,
 	dse,
