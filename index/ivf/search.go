@@ -104,9 +104,9 @@ type scanner struct {
 	all    []uint32             // 0, 1, … of the lists
 	probe  *vec.TopK            // lists
 	probes int
-	order  []uint32
+	order  []uint32  // of the lists
+	near   []float32 // how far they are
 	dist   []float32
-	near   []float32
 	at     []uint32
 	k      int
 	top    *vec.TopK
@@ -222,11 +222,10 @@ func (s *scanner) scan(number uint32, keep func(id uint32) bool) {
 }
 
 func (s *scanner) hits() []index.Hit {
-	n := s.top.Len()
-	ids, distances := s.top.Append(make([]uint32, 0, n), make([]float32, 0, n))
-	hits := make([]index.Hit, len(ids))
+	s.order, s.near = s.top.Append(s.order[:0], s.near[:0]) // the lists are no longer needed
+	hits := make([]index.Hit, len(s.order))
 	for i := range hits {
-		hits[i] = index.Hit{ID: ids[i], Distance: distances[i]}
+		hits[i] = index.Hit{ID: s.order[i], Distance: s.near[i]}
 	}
 	return hits
 }
