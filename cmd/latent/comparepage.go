@@ -51,9 +51,9 @@ func scoresSection(r *similarity.Report) report.Section {
 	for i, x := range r.Scores {
 		s.Table.Rows = append(s.Table.Rows, []string{x.Name, three(x.Value), interval(x), three(x.Chance), fmt.Sprint(x.Rows), x.Says})
 		at := float64(i + 1)
-		value.X, value.Y = append(value.X, at), append(value.Y, x.Value)
+		value.X, value.Y = append(value.X, at), append(value.Y, max(x.Value, 0)) // a regression can be worse than the mean by any amount
 		value.Labels = append(value.Labels, fmt.Sprintf("%s: %.3f, %s", x.Name, x.Value, interval(x)))
-		chance.X, chance.Y = append(chance.X, at), append(chance.Y, x.Chance)
+		chance.X, chance.Y = append(chance.X, at), append(chance.Y, max(x.Chance, 0))
 		chance.Labels = append(chance.Labels, fmt.Sprintf("%s by chance: %s", x.Name, three(x.Chance)))
 	}
 	zero, one := 0.0, 1.0
@@ -138,8 +138,8 @@ func sparseCurve(s similarity.Sparse) report.Lines {
 		few.X, few.Y = append(few.X, p.Weights), append(few.Y, p.Loss)
 		few.Labels = append(few.Labels, fmt.Sprintf("penalty %g: %.1f units, loss %.3f", p.Lambda, p.Weights, p.Loss))
 	}
-	zero, one := 0.0, 1.0
-	return report.Lines{Title: "Few to one: units of B from units of A", X: "units of A used, mean", Y: "loss, held out", MinY: &zero, MaxY: &one, Series: []report.Series{few},
+	zero := 0.0
+	return report.Lines{Title: "Few to one: units of B from units of A", X: "units of A used, mean", Y: "loss, held out", MinY: &zero, Series: []report.Series{few},
 		Marks: []report.Mark{{At: s.Single, Label: "one unit", Horizontal: true}, {At: s.LeastSquares, Label: "all units", Horizontal: true}}}
 }
 
