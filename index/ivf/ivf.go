@@ -418,8 +418,12 @@ func (l *Lists) Dim() int { return l.centroids.Cols }
 func (l *Lists) Centroids() vec.Matrix { return l.centroids }
 
 // Residuals returns the rows of x less their centroids, as an index with Options.Residual encodes them: what its codec is
-// to be fitted on. Under cosine rows are taken to length 1 first.
+// to be fitted on. Under cosine rows are taken to length 1 first. Rows of another dimension give vec.ErrDim, values that
+// are not finite vec.ErrNotFinite.
 func (l *Lists) Residuals(ctx context.Context, x vec.Matrix) (vec.Matrix, error) {
+	if err := x.Check(); err != nil {
+		return vec.Matrix{}, fmt.Errorf("ivf: residuals: %w", err)
+	}
 	if l.metric == vec.Cosine {
 		x = normalized(x)
 	}

@@ -283,6 +283,13 @@ func TestRefuses(t *testing.T) {
 	if _, err := lists.Residuals(background, vec.NewMatrix(3, 9)); !errors.Is(err, vec.ErrDim) {
 		t.Errorf("residuals of another dimension: %v", err)
 	}
+	cosine, err := Train(background, x, Options{Lists: 2, Metric: vec.Cosine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cosine.Residuals(background, vec.Matrix{Rows: 3, Cols: 8, Data: make([]float32, 20)}); !errors.Is(err, vec.ErrDim) {
+		t.Errorf("residuals of fewer values than rows: %v", err)
+	}
 }
 
 // Files whose parts do not fit together, though their checksums do.
