@@ -22,7 +22,7 @@ import (
 // Recipe is one paper's claim and how it is tested.
 type Recipe struct {
 	Name    string
-	Paper   int    // its number in Papers
+	Paper   int    // its number in Papers, or 0 if it tests an idea that is of no one paper
 	Package string // where the method is, as a path in this module
 	Claim   string // the paper's, in a sentence
 	Data    string // what it runs on here, and how that differs from the paper
@@ -49,6 +49,14 @@ func Find(name string) (Recipe, bool) {
 		return Recipe{}, false
 	}
 	return All[i], true
+}
+
+// Source names the paper, or says that there is none.
+func (r Recipe) Source() string {
+	if r.Paper == 0 {
+		return "of no one paper"
+	}
+	return fmt.Sprintf("paper %d: %s", r.Paper, Papers[r.Paper-1].Title)
 }
 
 // Env is what a recipe runs in.
@@ -219,7 +227,7 @@ func Run(ctx context.Context, r Recipe, o Options) (*Result, error) {
 // Text is the result as a terminal shows it.
 func (r *Result) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (paper %d): %s\n", r.Name, r.Paper, r.Claim)
+	fmt.Fprintf(&b, "%s (%s): %s\n", r.Name, r.recipe.Source(), r.Claim)
 	fmt.Fprintf(&b, "  data      %s\n", r.Data)
 	fmt.Fprintf(&b, "  measure   %s\n", r.Measure)
 	fmt.Fprintf(&b, "  baseline  %s\n", r.Baseline)

@@ -37,9 +37,12 @@ func (r *Result) Record(dir string) error {
 
 func (r *Result) markdown(images []string) []byte {
 	var b bytes.Buffer
-	p := Papers[r.Paper-1]
 	fmt.Fprintf(&b, "# %s: %s\n\n", r.Name, r.Verdict)
-	fmt.Fprintf(&b, "Paper %d: [%s](https://arxiv.org/abs/%s). Package [%s](../../%s).\n\n", p.Number, p.Title, p.ArXiv, r.recipe.Package, r.recipe.Package)
+	if r.Paper > 0 {
+		p := Papers[r.Paper-1]
+		fmt.Fprintf(&b, "Paper %d: [%s](https://arxiv.org/abs/%s). ", p.Number, p.Title, p.ArXiv)
+	}
+	fmt.Fprintf(&b, "Package [%s](../../%s).\n\n", r.recipe.Package, r.recipe.Package)
 	fmt.Fprintf(&b, "**Claim.** %s\n\n**Data.** %s\n\n", r.Claim, r.Data)
 	fmt.Fprintf(&b, "**Measure.** %s\n\n| | method | mean ± sd over seeds | each seed |\n|---|---|---|---|\n", r.Measure)
 	for _, row := range []struct {
@@ -100,6 +103,11 @@ func Index() []byte {
 		}
 		here++
 	}
-	fmt.Fprintf(&b, "\n%d of %d papers have a recipe.\n", here, len(Papers))
+	fmt.Fprintf(&b, "\n%d of %d papers have a recipe.\n\n## Of no one paper\n\n| recipe | package | recorded run |\n|---|---|---|\n", here, len(Papers))
+	for _, r := range All {
+		if r.Paper == 0 {
+			fmt.Fprintf(&b, "| `%s` | [%s](../%s) | [result](results/%s.md) |\n", r.Name, r.Package, r.Package, r.Name)
+		}
+	}
 	return b.Bytes()
 }

@@ -86,7 +86,7 @@ func runReproduce(ctx context.Context, e *env, f reproduceFlags, names []string)
 type listedRecipe struct {
 	Name    string `json:"name"`
 	Paper   int    `json:"paper"`
-	Title   string `json:"title"`
+	Source  string `json:"source"` // the paper
 	Claim   string `json:"claim"`
 	Package string `json:"package"`
 	Minutes int    `json:"minutes"`
@@ -99,12 +99,12 @@ func listRecipes(e *env, markdown bool) error {
 	}
 	list := []listedRecipe{}
 	for _, r := range recipe.All {
-		list = append(list, listedRecipe{r.Name, r.Paper, recipe.Papers[r.Paper-1].Title, r.Claim, r.Package, r.Minutes})
+		list = append(list, listedRecipe{r.Name, r.Paper, r.Source(), r.Claim, r.Package, r.Minutes})
 	}
 	return e.print(list, func(w io.Writer) {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, r := range list {
-			fmt.Fprintf(t, "%s\t%d min\tpaper %d: %s\n", r.Name, r.Minutes, r.Paper, r.Title)
+			fmt.Fprintf(t, "%s\t%d min\t%s\n", r.Name, r.Minutes, r.Source)
 		}
 		t.Flush()
 		fmt.Fprintf(w, "%d of %d papers have none yet; see docs/papers.md\n", missing(), len(recipe.Papers))
@@ -115,7 +115,9 @@ func listRecipes(e *env, markdown bool) error {
 func missing() int {
 	have := map[int]bool{}
 	for _, r := range recipe.All {
-		have[r.Paper] = true
+		if r.Paper > 0 {
+			have[r.Paper] = true
+		}
 	}
 	return len(recipe.Papers) - len(have)
 }
