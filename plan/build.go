@@ -10,6 +10,7 @@ import (
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/flat"
 	"github.com/latent-go/latent/index/hnsw"
+	"github.com/latent-go/latent/index/ivf"
 	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/reduce/pca"
@@ -75,7 +76,7 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 	if err != nil {
 		return nil, fmt.Errorf("plan: %s: %w", p, err)
 	}
-	if ix.inner, err = newIndex(p, c, ix.innerMetric(), o.Seed); err != nil {
+	if ix.inner, err = newIndex(ctx, p, c, sample, ix.innerMetric(), o.Seed); err != nil {
 		return nil, fmt.Errorf("plan: %s: %w", p, err)
 	}
 	if p.Rerank > 0 && full == nil {
@@ -128,12 +129,19 @@ func (o Options) step(name string) func(done, total int) {
 	return func(done, total int) { o.Progress(name, done, total) }
 }
 
-func newIndex(p Plan, c quantize.Codec, m vec.Metric, seed uint64) (index.Index, error) {
+// newIndex makes the plan's index, empty; sample is of the vectors that will go in.
+func newIndex(ctx context.Context, p Plan, c quantize.Codec, sample vec.Matrix, m vec.Metric, seed uint64) (index.Index, error) {
 	switch p.Index {
 	case "flat":
 		return flat.New(c, m), nil
 	case "hnsw":
 		return hnsw.New(c, hnsw.Options{Metric: m, M: p.M, EfConstruction: p.EfC, Seed: seed})
+	case "ivf":
+		lists, err := ivf.Train(ctx, sample, ivf.Options{Lists: p.Lists, Metric: m, Seed: seed})
+		if err != nil {
+			return nil, err
+		}
+		return ivf.New(c, lists)
 	}
 	return nil, fmt.Errorf("no index %q", p.Index)
 }

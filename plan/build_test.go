@@ -64,6 +64,8 @@ func TestBuild(t *testing.T) {
 		{"pq:12|flat|rerank:4", 0.98},       // 0.998 to 1
 		{"opq:24x4|flat|rerank:4", 0.98},    // 0.995 to 1
 		{"pq:24x4|hnsw:16|rerank:4", 0.94},  // 0.971 to 1
+		{"pq:24x4|ivf:20|rerank:4", 0.95},   // 0.972 to 1
+		{"sq8|ivf", 0.97},                   // 0.990 to 0.999
 		{"rabitq:1|flat|rerank:8", 0.98},    // 0.998 to 1
 		{"rabitq:4|hnsw:16|rerank:2", 0.99}, // 1
 		{"flat", 1},

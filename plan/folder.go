@@ -18,6 +18,7 @@ import (
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/flat"
 	"github.com/latent-go/latent/index/hnsw"
+	"github.com/latent-go/latent/index/ivf"
 	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/reduce/pca"
 	"github.com/latent-go/latent/vec"
@@ -169,6 +170,8 @@ func (f *Folder) load(dir string) (err error) {
 	switch p.Index {
 	case "flat":
 		ix.inner, err = opened(flat.Open(path, codecReader(p.Codec)))
+	case "ivf":
+		ix.inner, err = opened(ivf.Open(path, codecReader(p.Codec)))
 	case "hnsw":
 		ix.inner, err = opened(hnsw.Open(path, codecReader(p.Codec)))
 	}

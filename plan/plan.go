@@ -21,10 +21,11 @@ import (
 type Plan struct {
 	PCA    PCA
 	Codec  string // as the spec has it, such as "sq8" or "pq:98x4"; "" is f32
-	Index  string // "flat" or "hnsw"; "" is flat
+	Index  string // "flat", "hnsw" or "ivf"; "" is flat
 	M      int    // of hnsw: links of a node, 2M at the bottom; 0 is 16
 	EfC    int    // of hnsw: efConstruction; 0 is 200
 	Order  string // of hnsw: "lid" inserts rows by falling local dimension, "" as they come
+	Lists  int    // of ivf: inverted lists; 0 is 2√n for n vectors
 	Rerank int    // candidates fetched for each neighbour wanted, then scored with the full vectors; 0 for no re-ranking
 }
 
@@ -73,6 +74,7 @@ var stages = []stage{
 	{"rabitq", "[BITS]", "1 to 8 bits a dimension after a random rotation (1)", codecRank, parseRaBitQ},
 	{"flat", "", "look at every code", indexRank, func(p *Plan, args []string) error { p.Index = "flat"; return none(args) }},
 	{"hnsw", "M[,efc=N][,order=lid]", "a navigable graph with M links a node, built with efConstruction N (200), its rows inserted as they come or by falling local dimension", indexRank, parseHNSW},
+	{"ivf", "[LISTS]", "inverted lists, 2√n of them for n vectors, of which a search looks into the nearest", indexRank, parseIVF},
 	{"rerank", "R", "fetch R·k candidates by their codes and score them with the full vectors", rerankRank, parseRerank},
 }
 
@@ -140,6 +142,8 @@ func (p Plan) String() string {
 			s += ",order=" + p.Order
 		}
 		parts = append(parts, s)
+	} else if p.Lists > 0 {
+		parts = append(parts, p.Index+":"+strconv.Itoa(p.Lists))
 	} else {
 		parts = append(parts, p.Index)
 	}
@@ -294,6 +298,19 @@ func parseHNSW(p *Plan, args []string) error {
 		*field = n
 	}
 	*p = p.withDefaults()
+	return nil
+}
+
+func parseIVF(p *Plan, args []string) error {
+	p.Index = "ivf"
+	if len(args) == 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(args[0])
+	if len(args) > 1 || err != nil || n < 1 || n > 1<<20 {
+		return fmt.Errorf("%q; want the number of lists, as in ivf:1024, or ivf alone", strings.Join(args, ","))
+	}
+	p.Lists = n
 	return nil
 }
 

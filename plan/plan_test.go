@@ -22,6 +22,8 @@ func TestParse(t *testing.T) {
 		"pq:98x8|flat":                 "pq:98|flat",
 		"pca:64|opq:32x4|rerank:8":     "pca:64|opq:32x4|flat|rerank:8",
 		"rabitq|hnsw":                  "rabitq:1|hnsw:16",
+		"pq:8x4|ivf:64|rerank:4":       "pq:8x4|ivf:64|rerank:4",
+		"ivf":                          "f32|ivf",
 	} {
 		p, err := Parse(spec)
 		if err != nil {
@@ -53,6 +55,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"opq:64x3":        "opq:64x4",
 		"pq:64x":          "pq:64x4",
 		"rabitq:9":        "rabitq:2",
+		"ivf:0":           "ivf:1024",
 		"|":               "no stage",
 	} {
 		if _, err := Parse(spec); err == nil || !strings.Contains(err.Error(), want) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/index/ivf"
 	"github.com/latent-go/latent/measure/dimension"
 	"github.com/latent-go/latent/vec"
 )
@@ -83,7 +84,45 @@ func (u *tuner) tryAll(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := u.tryLists(ctx); err != nil {
+		return err
+	}
 	return u.tryOrder(ctx)
+}
+
+// tryLists tries inverted lists of 4-bit product codes, which are scanned fastest: with the least re-ranking that finds
+// enough where all lists are looked into, and with a step more, where fewer lists do.
+func (u *tuner) tryLists(ctx context.Context) error {
+	if u.spent() {
+		return nil
+	}
+	d := u.trial.Cols
+	parts := max(d/4, min(d/2, 100)) // two to four dimensions each
+	ix, seconds, err := u.built(ctx, Plan{Codec: fmt.Sprintf("pq:%dx4", max(parts, 1)), Index: "ivf", Rerank: ladderReranks[len(ladderReranks)-1]})
+	if err != nil {
+		return err
+	}
+	found, err := u.candidates(ctx, ix)
+	if err != nil {
+		return err
+	}
+	enough := slices.IndexFunc(found, func(f []float64) bool { return interval(f, u.K).Lo >= u.Recall })
+	if enough < 0 {
+		enough = len(found) - 1
+	}
+	for _, rerank := range ladderReranks[enough:min(enough+2, len(ladderReranks))] {
+		one := *ix
+		if one.plan.Rerank = rerank; rerank == 0 {
+			one.full = nil
+		}
+		trial, err := u.measure(ctx, &one)
+		if err != nil {
+			return err
+		}
+		trial.BuildSeconds = seconds
+		u.keep(trial, &one)
+	}
+	return nil
 }
 
 // tryOrder tries the cheapest plan, if it is a graph, with its rows inserted by falling local dimension. keep takes that
@@ -211,7 +250,7 @@ func (u *tuner) candidates(ctx context.Context, ix *Index) ([][]float64, error) 
 		if err != nil {
 			return fmt.Errorf("plan: query %d: %w", q, err)
 		}
-		res, err := ix.inner.Search(ctx, w.Data, index.Query{K: most * u.K})
+		res, err := ix.inner.Search(ctx, w.Data, index.Query{K: most * u.K, Effort: ix.most()})
 		if err != nil {
 			return err
 		}
@@ -247,9 +286,11 @@ func (u *tuner) measure(ctx context.Context, ix *Index) (Trial, error) {
 		}
 		return met, nil
 	}
-	low, high := u.K*max(ix.plan.Rerank, 1), min(maxEffort, ix.Len())
-	high = max(low, high)
-	effort, err := least(low, high, at)
+	low := u.K * max(ix.plan.Rerank, 1)
+	if ix.plan.Index == "ivf" {
+		low = 1
+	}
+	effort, err := least(low, max(low, ix.most()), at)
 	ix.effort = effort
 	return trial, err
 }
@@ -316,12 +357,20 @@ func (p Plan) Exact() bool {
 // harder makes searches look further than they did, at more cost, and says whether that is possible.
 func (ix *Index) harder() bool {
 	switch {
-	case ix.plan.Index == "hnsw" && ix.effort < min(maxEffort, ix.Len()):
-		ix.effort = min(ix.effort+ix.effort/8+1, maxEffort, ix.Len())
+	case ix.plan.Index != "flat" && ix.effort < ix.most():
+		ix.effort = min(ix.effort+ix.effort/8+1, ix.most())
 	case ix.full != nil && ix.plan.Rerank < 64:
 		ix.plan.Rerank *= 2
 	default:
 		return false
 	}
 	return true
+}
+
+// most is the greatest effort that can make a difference, or that is reasonable.
+func (ix *Index) most() int {
+	if lists, ok := ix.inner.(*ivf.Index); ok {
+		return lists.Lists().Len()
+	}
+	return min(maxEffort, ix.Len())
 }
