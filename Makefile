@@ -6,7 +6,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE        := ./artifact ./vec ./neighbors ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
 
-.PHONY: help build demo test check-format check-vet check-asm check-docs test-go test-noasm test-race bench
+.PHONY: help build demo test check-format check-vet check-asm test-go test-noasm test-race bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile

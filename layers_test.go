@@ -44,7 +44,7 @@ var families = map[string][]string{
 	"index":    {"index", "index/indextest", "index/flat"}, // flat is the truth the others are tested against
 	"quantize": {"quantize"},
 	"reduce":   {"reduce", "reduce/pca"}, // pca is where the others start
-	"measure":  nil, // decided by the rule below: a measure may build on a measure, never in a circle
+	"measure":  nil,                      // decided by the rule below: a measure may build on a measure, never in a circle
 	"model":    nil,
 }
 
