@@ -171,6 +171,16 @@ func Read(r io.Reader, kind string, max uint32) (*File, error) {
 	return f, f.verify()
 }
 
+// Load is [Read], and makes of the file what from makes of it.
+func Load[T any](r io.Reader, kind string, max uint32, from func(*File) (T, error)) (T, error) {
+	f, err := Read(r, kind, max)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return from(f)
+}
+
 // readN appends n bytes of r to b, growing only as the bytes arrive.
 func readN(r io.Reader, b []byte, n int) ([]byte, error) {
 	want := len(b) + n

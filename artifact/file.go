@@ -99,3 +99,19 @@ func Open(path, kind string, max uint32) (*File, error) {
 	}
 	return f, nil
 }
+
+// LoadFile is [Open], and makes of the file what from makes of it, which may keep views of its sections, and is to close
+// it. The file is closed if from fails.
+func LoadFile[T any](path, kind string, max uint32, from func(*File) (T, error)) (T, error) {
+	var none T
+	f, err := Open(path, kind, max)
+	if err != nil {
+		return none, err
+	}
+	v, err := from(f)
+	if err != nil {
+		f.Close()
+		return none, err
+	}
+	return v, nil
+}

@@ -62,21 +62,14 @@ func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
 }
 
 func (ix *Index) check(ids []uint32, x vec.Matrix) error {
-	if x.Rows > 0 && x.Cols != ix.dim {
-		return fmt.Errorf("hnsw: add: vectors have %d dimensions, index has %d: %w", x.Cols, ix.dim, vec.ErrDim)
-	}
-	if err := x.Check(); err != nil {
-		return fmt.Errorf("hnsw: add: %w", err)
-	}
 	if ids != nil && len(ids) != x.Rows {
 		return fmt.Errorf("hnsw: add: %d IDs for %d rows: %w", len(ids), x.Rows, index.ErrID)
 	}
-	if ix.o.Metric == vec.Cosine {
-		for i := range x.Rows {
-			if vec.Norm(x.Row(i)) == 0 {
-				return fmt.Errorf("hnsw: add: row %d: cosine needs a direction: %w", i, vec.ErrZero)
-			}
-		}
+	if x.Rows == 0 {
+		return nil
+	}
+	if err := index.Check(x, ix.dim, ix.o.Metric); err != nil {
+		return fmt.Errorf("hnsw: add: %w", err)
 	}
 	return nil
 }
@@ -91,12 +84,9 @@ func (ix *Index) following(n int) ([]uint32, error) {
 			}
 		}
 	}
-	if ix.last+int64(n) > math.MaxUint32 {
-		return nil, fmt.Errorf("hnsw: add: no %d IDs left above %d, the largest in use; give IDs: %w", n, ix.last, index.ErrID)
-	}
-	ids := make([]uint32, n)
-	for i := range ids {
-		ids[i] = uint32(ix.last + 1 + int64(i))
+	ids, err := index.NextIDs(n, ix.last)
+	if err != nil {
+		return nil, fmt.Errorf("hnsw: add: %w", err)
 	}
 	return ids, nil
 }

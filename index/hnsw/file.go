@@ -1,7 +1,6 @@
 package hnsw
 
 import (
-	"bytes"
 	"io"
 	"slices"
 
@@ -70,26 +69,13 @@ func (ix *Index) WriteTo(w io.Writer) (int64, error) {
 // Read of the codec's package, or one that knows several. What does not make a sound graph gives
 // *artifact.CorruptError.
 func Read[C quantize.Codec](r io.Reader, readCodec func(io.Reader) (C, error)) (*Index, error) {
-	f, err := artifact.Read(r, kind, version)
-	if err != nil {
-		return nil, err
-	}
-	return from(f, readCodec)
+	return artifact.Load(r, kind, version, func(f *artifact.File) (*Index, error) { return from(f, readCodec) })
 }
 
 // Open is Read from a file, memory-mapped: vectors and links are used as they lie there, until the first Add or
 // Delete, which copies them and leaves the file. Close it when done.
 func Open[C quantize.Codec](path string, readCodec func(io.Reader) (C, error)) (*Index, error) {
-	f, err := artifact.Open(path, kind, version)
-	if err != nil {
-		return nil, err
-	}
-	ix, err := from(f, readCodec)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return ix, nil
+	return artifact.LoadFile(path, kind, version, func(f *artifact.File) (*Index, error) { return from(f, readCodec) })
 }
 
 // Close lets go of the file that the index was opened from, after which the index is empty. An index that was not
@@ -113,16 +99,9 @@ func from[C quantize.Codec](f *artifact.File, readCodec func(io.Reader) (C, erro
 	if err := f.Decode("meta", &h); err != nil {
 		return nil, err
 	}
-	raw, err := f.Raw("codec")
+	c, err := quantize.Stored(f, h.Dim, readCodec)
 	if err != nil {
 		return nil, err
-	}
-	c, err := readCodec(bytes.NewReader(raw))
-	if err != nil {
-		return nil, err
-	}
-	if c.Dim() != h.Dim {
-		return nil, f.Reject("vectors have %d dimensions, their codec has %d", h.Dim, c.Dim())
 	}
 	ix, err := New(c, Options{Metric: h.Metric, M: h.M, EfConstruction: h.EfConstruction, KeepPruned: h.KeepPruned, Seed: h.Seed})
 	if err != nil {

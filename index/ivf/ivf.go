@@ -131,13 +131,9 @@ func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
 	ix.writer.Lock()
 	defer ix.writer.Unlock()
 	if ids == nil {
-		next := ix.largest() + 1
-		if next+int64(x.Rows)-1 > math.MaxUint32 {
-			return fmt.Errorf("ivf: add: no IDs for %d vectors after %d; give IDs: %w", x.Rows, next-1, index.ErrID)
-		}
-		ids = make([]uint32, x.Rows)
-		for i := range ids {
-			ids[i] = uint32(next) + uint32(i)
+		var err error
+		if ids, err = index.NextIDs(x.Rows, ix.largest()); err != nil {
+			return fmt.Errorf("ivf: add: %w", err)
 		}
 	}
 	ix.thaw()
@@ -153,22 +149,7 @@ func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
 }
 
 // check returns why x cannot be added or searched for.
-func (ix *Index) check(x vec.Matrix) error {
-	if x.Cols != ix.Dim() {
-		return fmt.Errorf("vectors have %d dimensions, the index has %d: %w", x.Cols, ix.Dim(), vec.ErrDim)
-	}
-	if err := x.Check(); err != nil {
-		return err
-	}
-	if ix.Metric() == vec.Cosine {
-		for i := range x.Rows {
-			if vec.Norm(x.Row(i)) == 0 {
-				return fmt.Errorf("row %d has no direction, which cosine needs: %w", i, vec.ErrZero)
-			}
-		}
-	}
-	return nil
-}
+func (ix *Index) check(x vec.Matrix) error { return index.Check(x, ix.Dim(), ix.Metric()) }
 
 // encoded is rows made ready for their lists.
 type encoded struct {
