@@ -109,7 +109,7 @@ p { margin: .5rem 0; max-width: 46rem; }
 .facts dd.note { font-size: .8rem; color: var(--soft); }
 .warning { background: var(--warn); border-radius: .4rem; padding: .5rem .8rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 0; }
+figure { margin: 0; max-width: 38rem; }
 figure svg { width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }

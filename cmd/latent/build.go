@@ -225,13 +225,17 @@ func printTrials(w io.Writer, r *plan.Report) {
 		case !x.Met:
 			note = "below the target"
 		}
-		ef := "-"
-		if x.Effort > 0 {
-			ef = fmt.Sprint(x.Effort)
-		}
-		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%s\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, ef, x.Recall.Mean, bounds(x), x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
+		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%s\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, effort(x), x.Recall.Mean, bounds(x), x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
 	}
 	t.Flush()
+}
+
+// effort prints the effort of a trial, if it has one.
+func effort(t plan.Trial) string {
+	if t.Effort == 0 {
+		return "-"
+	}
+	return fmt.Sprint(t.Effort)
 }
 
 // bounds prints the interval of a trial's recall.

@@ -56,31 +56,39 @@ func short(sha string) string { return sha[:min(len(sha), 12)] }
 
 func trialsSection(r *plan.Report) report.Section {
 	table := &report.Table{Head: []string{"plan", "ef", fmt.Sprintf("recall@%d", r.K), "interval", "bytes", "to re-rank", "µs", "build s"}, Left: 1, Strong: map[int]bool{}}
-	reached := report.Series{Name: "reaches the target", Points: true}
-	below := report.Series{Name: "does not", Points: true}
+	groups := map[string]*report.Series{} // by the kind of index
+	var names []string
 	for i, t := range r.Trials {
 		table.Strong[i] = t.Chosen
 		table.Rows = append(table.Rows, []string{
-			t.Plan.String(), fmt.Sprint(t.Effort), fmt.Sprintf("%.4f", t.Recall.Mean), bounds(t),
+			t.Plan.String(), effort(t), fmt.Sprintf("%.4f", t.Recall.Mean), bounds(t),
 			fmt.Sprintf("%.0f", t.Bytes.Index), fmt.Sprintf("%.0f", t.Bytes.Rerank), fmt.Sprintf("%.0f", t.Recall.MeanMicros), fmt.Sprintf("%.1f", t.BuildSeconds),
 		})
-		s := &below
-		if t.Met {
-			s = &reached
+		name := t.Plan.Index
+		switch {
+		case t.Chosen:
+			name = "chosen: " + t.Plan.String()
+		case !t.Met:
+			name = "below the target"
+		}
+		s := groups[name]
+		if s == nil {
+			s = &report.Series{Name: name, Points: true}
+			groups[name], names = s, append(names, name)
 		}
 		s.X = append(s.X, t.Bytes.Index)
 		s.Y = append(s.Y, t.Recall.MeanMicros)
 		s.Labels = append(s.Labels, fmt.Sprintf("%s: recall %.4f, %.0f bytes, %.0f µs", t.Plan, t.Recall.Mean, t.Bytes.Index, t.Recall.MeanMicros))
 	}
-	series := []report.Series{reached}
-	if len(below.X) > 0 {
-		series = append(series, below)
+	var series []report.Series
+	for _, n := range names {
+		series = append(series, *groups[n])
 	}
 	s := report.Section{
 		Title: "What was tried",
 		Text: []string{fmt.Sprintf("Plans were tried on %d vectors, each at the least effort found to reach recall@%d ≥ %g with 95 %% confidence. "+
 			"The lower left of the picture is cheap in both memory and time.", r.Rows, r.K, r.Target)},
-		Charts: []report.Chart{report.Lines{Title: "Plans", X: "bytes a vector", Y: "microseconds a search", LogX: true, LogY: true, Series: series}},
+		Charts: []report.Chart{report.Lines{Title: fmt.Sprintf("Plans that reach recall@%d ≥ %g", r.K, r.Target), X: "bytes a vector", Y: "microseconds a search", LogX: true, LogY: true, Series: series}},
 		Table:  table,
 	}
 	if r.Intrinsic > 0 {
