@@ -4,7 +4,7 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE        := ./artifact ./vec ./neighbors ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
+RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./plan ./cmd/...
 
 .PHONY: help build demo test check-format check-vet check-asm test-go test-noasm test-race bench
 
@@ -40,7 +40,7 @@ test-go:
 	$(GO) test ./...
 
 test-noasm:
-	$(GO) test -short -tags noasm ./vec ./neighbors ./index/... ./quantize/...
+	$(GO) test -short -tags noasm ./vec ./neighbors ./cluster ./index/... ./quantize/... ./reduce/...
 
 test-race:
 	$(GO) test -short -race $(RACE)

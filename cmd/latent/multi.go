@@ -40,6 +40,7 @@ type multiBuildFlags struct {
 	encoder muvera.Options
 	out     string
 	codec   string
+	pq      int
 	replace bool
 }
 
@@ -73,6 +74,7 @@ func newMultiBuild(e *env) *cobra.Command {
 	c.Flags().IntVar(&f.encoder.Bits, "bits", 0, "hyperplanes that cut space into 2^bits clusters; 0 for 5")
 	c.Flags().IntVar(&f.encoder.Inner, "inner", 0, "dimensions of a cluster's block; 0 for 16")
 	c.Flags().IntVar(&f.encoder.Final, "final", 0, "dimensions of the whole; 0 for no projection at the end")
+	c.Flags().IntVar(&f.pq, "pq", 0, "keep encodings by product quantisation, so many dimensions a byte; the paper has 8; 0 for a byte a dimension")
 	c.Flags().Uint64Var(&f.encoder.Seed, "seed", 0, "of hyperplanes and projections")
 	c.Flags().BoolVar(&f.replace, "replace", false, "replace an index that is in the folder")
 	return c
@@ -115,7 +117,7 @@ func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) 
 	}
 	p := e.progress()
 	defer p.done()
-	ix, err := muvera.Build(ctx, docs, muvera.BuildOptions{Options: f.encoder, Progress: p.of("encode")})
+	ix, err := muvera.Build(ctx, docs, muvera.BuildOptions{Options: f.encoder, PQ: f.pq, Progress: p.of("encode")})
 	if err != nil {
 		return err
 	}

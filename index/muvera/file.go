@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/flat"
+	"github.com/latent-go/latent/quantize/product"
 	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/vec"
 )
@@ -144,6 +146,7 @@ type Manifest struct {
 	Documents int     `json:"documents"`
 	Tokens    int     `json:"tokens"`
 	Encoder   Options `json:"encoder"`
+	Codec     string  `json:"codec,omitempty"` // of the encodings, where their index is a flat one
 }
 
 // Save writes the index as a folder that appears whole or not at all. labels, if not nil, names the documents. What
@@ -153,7 +156,10 @@ func (ix *Index) Save(ctx context.Context, dir string, labels []string, replace 
 	if labels != nil && len(labels) != ix.Len() {
 		return fmt.Errorf("muvera: save %s: %d labels for %d documents: %w", dir, len(labels), ix.Len(), index.ErrID)
 	}
-	manifest := Manifest{1, ix.docs.Dim(), ix.Len(), ix.docs.Tokens(), ix.enc.Options()}
+	manifest := Manifest{Format: 1, Dim: ix.docs.Dim(), Documents: ix.Len(), Tokens: ix.docs.Tokens(), Encoder: ix.enc.Options()}
+	if near, ok := ix.near.(*flat.Index); ok {
+		manifest.Codec = near.Codec().String()
+	}
 	return artifact.Folder(dir, ManifestFile, replace, func(tmp string) error {
 		for name, part := range map[string]io.WriterTo{tokensFile: ix.docs, nearFile: ix.near} {
 			if err := ctx.Err(); err != nil {
@@ -180,16 +186,13 @@ type Folder struct {
 }
 
 // Open opens an index folder and checks that its parts are whole and fit together. openIndex opens the index of
-// encodings; nil takes it for a flat one with a codec of package scalar, which Build makes. Close the folder when done.
+// encodings; nil takes it for a flat one with a codec of package scalar or product, which Build makes. Close the folder when done.
 func Open(dir string, openIndex func(path string) (index.Index, error)) (f *Folder, err error) {
 	defer func() {
 		if err != nil {
 			f, err = nil, fmt.Errorf("muvera: open %s: %w", dir, err)
 		}
 	}()
-	if openIndex == nil {
-		openIndex = func(path string) (index.Index, error) { return flat.Open(path, scalar.Read) }
-	}
 	f = &Folder{}
 	if err := readJSON(filepath.Join(dir, ManifestFile), &f.Manifest); err != nil {
 		return nil, err
@@ -209,6 +212,9 @@ func Open(dir string, openIndex func(path string) (index.Index, error)) (f *Fold
 	if err != nil {
 		return nil, err
 	}
+	if openIndex == nil {
+		openIndex = m.openFlat
+	}
 	near, err := openIndex(filepath.Join(dir, nearFile))
 	if err != nil {
 		docs.Close()
@@ -223,6 +229,13 @@ func Open(dir string, openIndex func(path string) (index.Index, error)) (f *Fold
 		return nil, err
 	}
 	return f, nil
+}
+
+func (m Manifest) openFlat(path string) (index.Index, error) {
+	if strings.HasPrefix(m.Codec, "pq:") {
+		return flat.Open(path, product.Read)
+	}
+	return flat.Open(path, scalar.Read)
 }
 
 func readJSON(path string, v any) error {
