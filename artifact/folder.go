@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 )
 
+// ErrTaken says that a folder holds already what is to be written, and that nobody said to replace it. It is an os.ErrExist.
+var ErrTaken = fmt.Errorf("it holds an index: %w", os.ErrExist)
+
 // Vacant says whether a folder can be written at dir, before the work that fills it: nil, or the error that Folder would
 // give. A folder that is there may be empty, or hold the file marker, by which its kind is known, if it is to be replaced.
 func Vacant(dir, marker string, replace bool) error {
@@ -26,7 +29,7 @@ func Vacant(dir, marker string, replace bool) error {
 		return fmt.Errorf("artifact: %s holds other files: %w; choose another folder", dir, os.ErrExist)
 	}
 	if !replace {
-		return fmt.Errorf("artifact: %s holds an index: %w; choose another folder, or say that it is to be replaced", dir, os.ErrExist)
+		return fmt.Errorf("artifact: %s: %w; choose another folder, or say that it is to be replaced", dir, ErrTaken)
 	}
 	return nil
 }

@@ -115,14 +115,18 @@ func (t Target) check(x vec.Matrix) error {
 		return fmt.Errorf("plan: recall target %v, want more than 0 and at most 1", t.Recall)
 	case !(t.Weight >= -1 && t.Weight <= 1):
 		return fmt.Errorf("plan: weight %v, want from -1 (only bytes count) to 1 (only time does)", t.Weight)
+	case t.Rows < 1:
+		return fmt.Errorf("plan: plans tried on %d vectors, want at least 1", t.Rows)
 	case t.Queries.Rows > 0 && t.Queries.Cols != x.Cols:
 		return fmt.Errorf("plan: queries have %d dimensions, the vectors %d: %w", t.Queries.Cols, x.Cols, vec.ErrDim)
 	}
-	if err := x.Check(); err != nil {
+	if err := index.Check(x, x.Cols, t.Metric); err != nil {
 		return fmt.Errorf("plan: vectors: %w", err)
 	}
-	if err := t.Queries.Check(); err != nil {
-		return fmt.Errorf("plan: queries: %w", err)
+	if t.Queries.Rows > 0 {
+		if err := index.Check(t.Queries, x.Cols, t.Metric); err != nil {
+			return fmt.Errorf("plan: queries: %w", err)
+		}
 	}
 	return nil
 }

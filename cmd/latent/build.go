@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,6 +29,7 @@ type buildFlags struct {
 	countRerank, replace             bool
 	seed                             uint64
 	budget                           time.Duration
+	targeted                         bool // --recall was given
 }
 
 // buildAnswer is what build prints with --json.
@@ -55,12 +59,15 @@ A plan is a line such as pca:110|sq8|hnsw:32|rerank:4. Its stages, each of which
   latent build vectors.parquet --column embedding --metric cosine --recall 0.99 --prefer speed -o index
   latent build fashion-mnist --plan 'sq8|hnsw:16' -o index`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, a []string) error { return runBuild(c.Context(), e, f, a[0]) },
+		RunE: func(c *cobra.Command, a []string) error {
+			f.targeted = c.Flags().Changed("recall")
+			return runBuild(c.Context(), e, f, a[0])
+		},
 	}
 	f.flags(c.Flags())
 	c.Flags().StringVarP(&f.out, "out", "o", "", "the folder to write the index to")
 	c.Flags().StringVar(&f.queries, "queries", "", "vectors to tune and prove with, as VECTORS")
-	c.Flags().StringVar(&f.metric, "metric", "l2", "l2, cosine, dot or l1")
+	c.Flags().StringVar(&f.metric, "metric", "", "l2, cosine, dot or l1; by default what a data set is usually used with, else l2")
 	c.Flags().StringVar(&f.plan, "plan", "", "build this plan, without tuning")
 	c.Flags().StringArrayVar(&f.plans, "try", nil, "try this plan instead of the ladder; may be given again")
 	c.Flags().IntVarP(&f.k, "k", "k", 10, "neighbours that recall is measured for")
@@ -72,6 +79,8 @@ A plan is a line such as pca:110|sq8|hnsw:32|rerank:4. Its stages, each of which
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "of samples and graphs")
 	c.Flags().StringVar(&f.html, "html", "", "write a page about what was tried to this file")
 	c.Flags().BoolVar(&f.replace, "replace", false, "replace an index that is in the folder")
+	c.RegisterFlagCompletionFunc("metric", cobra.FixedCompletions([]string{"l2", "cosine", "dot", "l1"}, cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("prefer", cobra.FixedCompletions([]string{"bytes", "balance", "speed"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -99,8 +108,8 @@ func preference(s string) (float64, error) {
 	case "speed":
 		return 1, nil
 	}
-	var w float64
-	if _, err := fmt.Sscanf(s, "%g", &w); err != nil || !(w >= -1 && w <= 1) {
+	w, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(w >= -1 && w <= 1) {
 		return 0, misuse("--prefer %q: want bytes, balance, speed or a number from -1 to 1", s)
 	}
 	return w, nil
@@ -108,13 +117,10 @@ func preference(s string) (float64, error) {
 
 func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 	begin := time.Now()
-	if f.out == "" {
-		return misuse("say where to write the index, with -o DIR")
+	if err := f.check(); err != nil {
+		return err
 	}
-	metric, err := vec.ParseMetric(f.metric)
-	if err != nil {
-		return usageError{err}
-	}
+	var err error
 	if f.weight, err = preference(f.prefer); err != nil {
 		return err
 	}
@@ -127,7 +133,7 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 		tried = append(tried, p)
 	}
 	if err := artifact.Vacant(f.out, plan.ManifestFile, f.replace); err != nil {
-		return fmt.Errorf("%w (--replace)", err)
+		return withReplace(err)
 	}
 	if err := writable(f.html); err != nil {
 		return err
@@ -135,6 +141,13 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 	in, err := f.load(ctx, e, arg)
 	if err != nil {
 		return err
+	}
+	metric, err := f.nearness(in.Metric)
+	if err != nil {
+		return err
+	}
+	if err := index.Check(in.X, in.X.Cols, metric); err != nil {
+		return fmt.Errorf("%s: %w", in.Name, err)
 	}
 	queries := in.Queries
 	if f.queries != "" {
@@ -174,8 +187,8 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 		answer.Tuning, ix, err = plan.Tune(ctx, in.X, target)
 		if err != nil {
 			p.done()
-			if answer.Tuning != nil && !e.json && len(answer.Tuning.Trials) > 0 {
-				printTrials(e.out, answer.Tuning)
+			if answer.Tuning != nil && len(answer.Tuning.Trials) > 0 {
+				e.print(answer, func(w io.Writer) { printTrials(w, answer.Tuning) })
 			}
 			return err
 		}
@@ -193,7 +206,53 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 			return err
 		}
 	}
-	return e.print(answer, func(w io.Writer) { printBuild(w, answer, f.html) })
+	if err := e.print(answer, func(w io.Writer) { printBuild(w, answer, f.html) }); err != nil {
+		return err
+	}
+	if m.Proof != nil && !m.Proof.Met && (f.plan == "" || f.targeted) {
+		return fmt.Errorf("%w: the index is built, but its recall is not shown to reach %g", plan.ErrTarget, f.recall)
+	}
+	return nil
+}
+
+// check refuses flags that make no sense, before anything is read.
+func (f buildFlags) check() error {
+	_, err := f.nearness("")
+	switch {
+	case f.out == "":
+		return misuse("say where to write the index, with -o DIR")
+	case err != nil:
+		return err
+	case f.k < 1:
+		return misuse("-k %d: want at least 1", f.k)
+	case !(f.recall > 0 && f.recall <= 1):
+		return misuse("--recall %g: want more than 0 and at most 1", f.recall)
+	case f.trialRows < 1:
+		return misuse("--trial-rows %d: want at least 1", f.trialRows)
+	case f.budget < 0:
+		return misuse("--budget %v: want a time, or 0 for no limit", f.budget)
+	case f.plan != "" && len(f.plans) > 0:
+		return misuse("--plan builds one plan without tuning, --try tunes among those given; give one of them")
+	}
+	return nil
+}
+
+// nearness is the metric asked for, or the usual one of the data, or l2.
+func (f buildFlags) nearness(usual string) (vec.Metric, error) {
+	name := cmp.Or(f.metric, usual, vec.Euclidean.String())
+	m, err := vec.ParseMetric(name)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	return m, nil
+}
+
+// withReplace says how to replace what is in the way.
+func withReplace(err error) error {
+	if errors.Is(err, artifact.ErrTaken) {
+		return fmt.Errorf("%w (--replace)", err)
+	}
+	return err
 }
 
 // proveGiven measures a plan that the caller named.
@@ -273,10 +332,11 @@ func printBuild(w io.Writer, a buildAnswer, html string) {
 		if !p.Met {
 			verdict = "NOT proven"
 		}
-		fmt.Fprintf(w, "recall  %.4f @%d (95 %% interval %.4f to %.4f) on %d queries that chose nothing: %g %s\n", p.Mean, p.K, p.Lo, p.Hi, p.Recall.Queries, p.Target, verdict)
+		role := "that chose nothing"
 		if p.Raised > 0 {
-			fmt.Fprintf(w, "        the effort was raised %d times on these queries to get there\n", p.Raised)
+			role = fmt.Sprintf("on which the effort was then raised %d times", p.Raised)
 		}
+		fmt.Fprintf(w, "recall  %.4f @%d (95 %% interval %.4f to %.4f) on %d queries %s: %g %s\n", p.Mean, p.K, p.Lo, p.Hi, p.Recall.Queries, role, p.Target, verdict)
 		fmt.Fprintf(w, "search  %.0f µs at the median, %.0f µs at the 99th percentile, one at a time\n", p.P50Micros, p.P99Micros)
 	}
 	fmt.Fprintf(w, "index   %s, in %.0f s\n", a.Out, a.Seconds)

@@ -56,8 +56,9 @@ is held against its checksum and turned into .npy files. The cache is $LATENT_DA
 folder. NAME may also be synthetic:GENERATOR?n=ROWS, which writes generated vectors to the folder of --out.`,
 		Example: `  latent data get fashion-mnist
   latent data get fashion-mnist -o data --fallback 'synthetic:mixture?n=20000&d=12&ambient=128'`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, a []string) error { return getData(c.Context(), e, f, a[0]) },
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp),
+		RunE:              func(c *cobra.Command, a []string) error { return getData(c.Context(), e, f, a[0]) },
 	}
 	c.Flags().StringVarP(&f.out, "out", "o", "", "copy the files into this folder")
 	c.Flags().StringVar(&f.fallback, "fallback", "", "what to take if no source has it, and to say so")
@@ -84,7 +85,7 @@ type listedGenerator struct {
 func listData(e *env) error {
 	var l listedData
 	for _, s := range catalog.List() {
-		set := listedSet{Entry: s, Sources: []string{}}
+		set := listedSet{Entry: s, Sources: []string{"the cache"}}
 		for _, src := range s.Sources {
 			set.Sources = append(set.Sources, fmt.Sprint(src))
 		}
@@ -104,6 +105,11 @@ func listData(e *env) error {
 				fmt.Fprintf(w, ", %s\n", s.Metric)
 			}
 			fmt.Fprintf(w, "  licence   %s\n  citation  %s\n  home      %s\n  sources   %s\n", s.Licence, s.Citation, s.Home, strings.Join(s.Sources, "; "))
+			for _, r := range s.Raw {
+				if r.SHA256 != "" {
+					fmt.Fprintf(w, "  sha256    %s  %s\n", r.SHA256, r.Name)
+				}
+			}
 			if !s.Verified {
 				fmt.Fprintln(w, "  note      no checksum is on record; sizes and structure are checked")
 			}

@@ -34,10 +34,25 @@ type loaded struct {
 	X       vec.Matrix
 	Labels  []string   // of the rows, where the file has them
 	Queries vec.Matrix // of a data set that has queries of its own
+	Metric  string     // usually used with a data set
 }
 
 // load reads the vectors that arg names: generated data, a file, or a data set.
 func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
+	if in.MaxRows < 0 {
+		return loaded{}, misuse("--rows %d: want a number of vectors, or 0 for all", in.MaxRows)
+	}
+	l, err := in.loadAll(ctx, e, arg)
+	if n := in.MaxRows; err == nil && n > 0 && n < l.X.Rows {
+		l.X = l.X.Slice(0, n)
+		if l.Labels != nil {
+			l.Labels = l.Labels[:n]
+		}
+	}
+	return l, err
+}
+
+func (in *input) loadAll(ctx context.Context, e *env, arg string) (loaded, error) {
 	if strings.HasPrefix(arg, synthetic.Prefix) {
 		s, err := synthetic.Parse(arg)
 		if err != nil {
@@ -61,7 +76,7 @@ func (in *input) load(ctx context.Context, e *env, arg string) (loaded, error) {
 		if err != nil {
 			return loaded{}, err
 		}
-		return loaded{Name: arg, X: set.Train, Labels: set.Words, Queries: set.Test}, nil
+		return loaded{Name: arg, X: set.Train, Labels: set.Words, Queries: set.Test, Metric: set.Data.Metric}, nil
 	}
 	return loaded{}, fmt.Errorf("%s: no such file, and no data set of that name; latent data list prints those", arg)
 }
@@ -75,6 +90,24 @@ func writable(path string) error {
 		return fmt.Errorf("%s cannot be written: %w; make the folder first", path, err)
 	} else if !st.IsDir() {
 		return fmt.Errorf("%s cannot be written: %s is no folder", path, filepath.Dir(path))
+	}
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return fmt.Errorf("%s cannot be written: it is a folder; name a file", path)
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".latent.*.tmp")
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// notInput says that a command would write over what it reads.
+func notInput(out, in string) error {
+	a, errA := os.Stat(out)
+	b, errB := os.Stat(in)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return misuse("%s is what is read; write to another file", out)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -198,6 +199,13 @@ func TestBadInput(t *testing.T) {
 		{"flag", []string{"measure", train, "--colour"}, exitMisused, "--help"},
 		{"arguments", []string{"measure"}, exitMisused, "--help"},
 		{"command", []string{"mesure"}, exitMisused, "mesure"},
+		{"trial rows", []string{"build", train, "--trial-rows", "-5", "-o", out}, exitMisused, "--trial-rows -5"},
+		{"recall", []string{"build", train, "--recall", "7", "-o", out}, exitMisused, "--recall 7"},
+		{"half a number", []string{"build", train, "--prefer", "0.5abc", "-o", out}, exitMisused, "0.5abc"},
+		{"plan and try", []string{"build", train, "--plan", "flat", "--try", "sq8", "-o", out}, exitMisused, "give one of them"},
+		{"rows", []string{"measure", train, "--rows", "-3"}, exitMisused, "--rows -3"},
+		{"row", []string{"search", dir, "--row", "4294967299"}, exitMisused, "4294967299"},
+		{"over itself", []string{"reduce", train, "--components", "2", "-o", train}, exitMisused, "write to another file"},
 		{"no query", []string{"search", dir}, exitMisused, "--row N"},
 		{"data set", []string{"data", "get", "mnits"}, exitFailed, "fashion-mnist"},
 		{"generator", []string{"measure", "synthetic:swisroll"}, exitMisused, "swissroll"},
@@ -305,6 +313,43 @@ func TestFallbackSaysSo(t *testing.T) {
 	}
 	if got := listing(t, dir); !slices.Equal(got, []string{"test.npy", "train.npy"}) {
 		t.Errorf("files: %v", got)
+	}
+}
+
+// TestRows takes so many rows and no more, of whatever kind of source.
+func TestRows(t *testing.T) {
+	var m measureAnswer
+	answer(t, &m, "measure", "synthetic:ball?n=500&d=3", "--rows", "100")
+	if m.Dimension.Rows != 100 {
+		t.Errorf("%d rows, want 100", m.Dimension.Rows)
+	}
+}
+
+// TestNotProven says by its exit code that a plan that was asked for a recall does not have it.
+func TestNotProven(t *testing.T) {
+	train, test := vectors(t)
+	dir := t.TempDir()
+	args := []string{"build", train, "--queries", test, "--plan", "pca:2|sq4", "-o", filepath.Join(dir, "a")}
+	if out, errs, code := latent(t, args...); code != exitDone {
+		t.Errorf("no recall was asked for: exit %d: %s%s", code, out, errs)
+	}
+	args[len(args)-1] = filepath.Join(dir, "b")
+	if _, errs, code := latent(t, append(args, "--recall", "0.9")...); code != exitMissed || !strings.Contains(errs, "not shown to reach 0.9") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAnswerThatGotLost(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"version", "--json"}, {"data", "list"}} {
+		var errs bytes.Buffer
+		if code := run(t.Context(), &env{out: full{}, err: &errs}, args); code != exitFailed || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v: exit %d: %s", args, code, &errs)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) 
 		return misuse("say where to write the index, with -o DIR")
 	}
 	if err := artifact.Vacant(f.out, muvera.ManifestFile, f.replace); err != nil {
-		return fmt.Errorf("%w (--replace)", err)
+		return withReplace(err)
 	}
 	set, err := dataset.LoadRagged(path, f.Options)
 	if err != nil {

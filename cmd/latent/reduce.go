@@ -90,6 +90,9 @@ func runReduce(ctx context.Context, e *env, f reduceFlags, arg string) error {
 		if err := writable(path); err != nil {
 			return err
 		}
+		if err := notInput(path, arg); err != nil {
+			return err
+		}
 	}
 	in, err := f.load(ctx, e, arg)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -61,8 +62,13 @@ func runSearch(ctx context.Context, e *env, f searchFlags, dir string) error {
 	if f.query == "" && f.row < 0 {
 		return misuse("say what to search for: --query FILE, --row N, or both")
 	}
-	if f.k < 1 {
+	switch {
+	case f.k < 1:
 		return misuse("-k %d: want at least 1", f.k)
+	case f.effort < 0:
+		return misuse("--effort %d: want a positive number, or 0 for what the index was tuned to", f.effort)
+	case f.row < -1 || f.row > math.MaxUint32:
+		return misuse("--row %d: rows have numbers from 0 to %d", f.row, uint32(math.MaxUint32))
 	}
 	folder, err := plan.Open(dir)
 	if err != nil {
