@@ -59,7 +59,7 @@ func (e *env) print(v any, text func(w io.Writer)) error {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	// After the first signal the default is back, so that a second one ends a step that is slow to stop.
 	context.AfterFunc(ctx, stop)
@@ -71,11 +71,16 @@ func main() {
 
 // run is the command but for the process around it.
 func run(ctx context.Context, e *env, args []string) int {
+	out := &watched{w: e.out}
+	e.out = out
 	root := newRoot(e)
 	root.SetArgs(args)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("the answer could not be written: %w", out.err)
+	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -93,6 +98,20 @@ func run(ctx context.Context, e *env, args []string) int {
 	return exitFailed
 }
 
+// watched remembers the first error of a writer, so that an answer that got lost is not taken for one given.
+type watched struct {
+	w   io.Writer
+	err error
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
 func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "latent",
@@ -104,6 +123,7 @@ the name of a data set (latent data list), or generated data (synthetic:NAME?n=R
 		Example: `  latent measure vectors.npy --html report.html
   latent build vectors.npy --recall 0.95 -o index
   latent search index --query queries.npy --row 0`,
+		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
