@@ -19,7 +19,9 @@ def kernel():
     """The name of the kernels that OpenBLAS chose."""
     for line in open("/proc/self/maps"):
         if "openblas" in line:
-            f = ctypes.CDLL(line.split()[-1]).openblas_get_corename
+            f = getattr(ctypes.CDLL(line.split()[-1]), "openblas_get_corename", None)
+            if f is None:  # as in PyPI's builds, whose names have a suffix
+                return "OpenBLAS, which does not say"
             f.restype = ctypes.c_char_p
             return f().decode()
     return "not OpenBLAS"

@@ -172,6 +172,9 @@ func runNested(ctx context.Context, e *env, f nestedFlags, arg string) error {
 		if err := writable(path); err != nil {
 			return err
 		}
+		if err := notInput(path, arg); err != nil {
+			return err
+		}
 	}
 	in, err := f.load(ctx, e, arg)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/dataset"
 	"github.com/latent-go/latent/measure/dimension"
+	"github.com/latent-go/latent/reduce"
+	"github.com/latent-go/latent/reduce/matryoshka"
 	"github.com/latent-go/latent/reduce/pca"
 	"github.com/latent-go/latent/vec"
 )
@@ -33,7 +36,7 @@ type reduceAnswer struct {
 	Vectors   int     `json:"vectors"`
 	From      int     `json:"from"`
 	To        int     `json:"to"`
-	Explained float64 `json:"explained_variance"` // share of that of the vectors the map was fitted to
+	Explained float64 `json:"explained_variance,omitempty"` // share of that of the vectors the map was fitted to, if it is a PCA
 }
 
 func newReduce(e *env) *cobra.Command {
@@ -44,7 +47,7 @@ func newReduce(e *env) *cobra.Command {
 		Long: `Write vectors with fewer dimensions, by principal components (PCA).
 
 How many is said by --components, by --variance, the share of the variance to keep, or by --measured, which keeps as many
-as the intrinsic dimension is, rounded up. --map keeps the map, and --with applies one to other vectors, such as queries.`,
+as the intrinsic dimension is, rounded up. --map keeps the map, and --with applies one, also of nested, to other vectors, such as queries.`,
 		Example: `  latent reduce documents.npy --components 110 -o small.npy --map docs.pca
   latent reduce queries.npy --with docs.pca -o small-queries.npy`,
 		Args: args(cobra.ExactArgs(1)),
@@ -100,7 +103,7 @@ func runReduce(ctx context.Context, e *env, f reduceFlags, arg string) error {
 	}
 	p := e.progress()
 	defer p.done()
-	var m *pca.Map
+	var m reduce.Map
 	if f.with != "" {
 		m, err = readMap(f.with)
 	} else {
@@ -126,11 +129,17 @@ func runReduce(ctx context.Context, e *env, f reduceFlags, arg string) error {
 	}
 	p.done()
 	a := reduceAnswer{Source: in.Name, Out: f.out, Map: f.save, Vectors: y.Rows, From: m.InDim(), To: m.OutDim()}
-	for _, r := range m.Ratios() {
-		a.Explained += r
+	if m, ok := m.(*pca.Map); ok {
+		for _, r := range m.Ratios() {
+			a.Explained += r
+		}
 	}
 	return e.print(a, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d vectors, %d dimensions to %d, which explain %.2f %% of the variance\n%s\n", a.Source, a.Vectors, a.From, a.To, 100*a.Explained, a.Out)
+		fmt.Fprintf(w, "%s: %d vectors, %d dimensions to %d", a.Source, a.Vectors, a.From, a.To)
+		if a.Explained > 0 {
+			fmt.Fprintf(w, ", which explain %.2f %% of the variance", 100*a.Explained)
+		}
+		fmt.Fprintf(w, "\n%s\n", a.Out)
 	})
 }
 
@@ -146,13 +155,16 @@ func (f reduceFlags) fit(ctx context.Context, p *progress, x vec.Matrix) (*pca.M
 	return pca.Fit(ctx, x, o)
 }
 
-func readMap(path string) (*pca.Map, error) {
-	r, err := os.Open(path)
+// readMap reads a map that reduce or nested wrote.
+func readMap(path string) (reduce.Map, error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	m, err := pca.Read(r)
+	if m, err := matryoshka.Read(bytes.NewReader(b)); err == nil {
+		return m, nil
+	}
+	m, err := pca.Read(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -62,3 +62,17 @@ func TestReduce(t *testing.T) {
 		}
 	}
 }
+
+// TestReduceByANestedMap applies what nested --train learnt.
+func TestReduceByANestedMap(t *testing.T) {
+	train, test := vectors(t)
+	dir := t.TempDir()
+	kept, out := filepath.Join(dir, "map"), filepath.Join(dir, "out.npy")
+	var n any
+	answer(t, &n, "nested", train, "--queries", test, "--dims", "4,8", "--train", "--map", kept, "--rows", "600")
+	var a reduceAnswer
+	answer(t, &a, "reduce", test, "--with", kept, "-o", out)
+	if a.From != 32 || a.To != 32 || a.Vectors != 300 {
+		t.Errorf("%+v", a)
+	}
+}
