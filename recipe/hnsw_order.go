@@ -18,11 +18,11 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// latent reproduce hnsw-order: about 3 minutes on 2 cores.
+// latent reproduce hnsw-order: about 2 minutes on 2 cores.
 var hnswOrder = Recipe{
-	Name: "hnsw-order", Paper: 39, Package: "index/hnsw", Minutes: 3,
+	Name: "hnsw-order", Paper: 39, Package: "index/hnsw", Minutes: 2,
 	Claim: "With fixed parameters, HNSW's recall falls as the intrinsic dimension of the data rises, by about half up to full rank; and the order " +
-		"of insertion alone moves it: by falling local dimension it is best, by rising worst, several points apart at small efforts.",
+		"of insertion alone moves it: by falling local dimension it is best, by rising worst, up to 12 points apart at small efforts.",
 	Data: "Random subspaces of 4 to 256 of 256 dimensions (10,000 rows; the paper: 1,024). Orders: 20,000 GloVe word vectors, 10,000 Fashion-MNIST images, " +
 		"and 10,000 rows in generated clusters of 4 to 64 dimensions, where the paper has 16 text encoders on 7 MTEB sets and shop images that are private. Cosine, M 16, " +
 		"efConstruction 128, recall@10 at efSearch 10 and 40, as the paper; 1,000 held-out queries.",
@@ -53,7 +53,8 @@ func runHNSWOrder(ctx context.Context, e *Env) (*Evidence, error) {
 	ev.Notes = append(ev.Notes,
 		"Local dimensions are Hill's on the 100 nearest distinct others among all rows, by Euclidean distance of the unit vectors; the factor 99/100 between that and Amsaleg's form changes no order.",
 		"Our Add inserts in batches, up to 128 vectors that see each other, so that the graph does not depend on the number of processors. The paper's engines insert one by one. The effect is there all the same.",
-		"The paper's largest effects, 11 to 13 points, are FAISS's with particular text encoders, which we do not have; its mean with HNSWLib is 2.6 points at efSearch 10.")
+		"The paper's largest effects, 11 to 13 points, are FAISS's with particular text encoders, which we do not have; its mean with HNSWLib is 2.6 points at efSearch 10. "+
+			"So the sign of the effect is reproduced, and the size of that mean, but not the largest size.")
 	return ev, nil
 }
 
@@ -370,7 +371,10 @@ func (s orderScale) orders(ctx context.Context, e *Env, ev *Evidence) error {
 	ev.Charts = append(ev.Charts, orderChart(names, ways, recall))
 
 	gaps = slices.Sorted(slices.Values(gaps))
-	if n := len(gaps); n > 1 {
+	n := len(gaps)
+	// The paper's 12 points, with 2 to spare for noise; Fashion-MNIST shows 4.
+	ev.Checks = append(ev.Checks, AtLeast("falling less rising order, recall@10 at efSearch 10, on the most affected data set (the paper: up to 0.12)", gaps[n-1], 0.1))
+	if n > 1 {
 		ev.Checks = append(ev.Checks, AtLeast("falling less rising order, recall@10 at efSearch 10, on the second most affected data set", gaps[n-2], 0.015))
 	}
 	all := func(w int) float64 {
