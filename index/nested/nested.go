@@ -5,7 +5,8 @@
 //	res, err := ix.Search(ctx, m.Apply(vec.Matrix{}, q).Row(0), index.Query{K: 10, Effort: 400})
 //
 // Each number is stored once, with those of its stage: the prefixes of all vectors lie together and are read as fast as
-// memory gives them, and a later stage adds the numbers that are new to the products it has.
+// memory gives them, and a later stage adds what its numbers bring: products, or under l2 squared differences, which lose no
+// digits where vectors lie far from the origin.
 package nested
 
 import (
@@ -30,19 +31,19 @@ type Index struct {
 	metric  vec.Metric
 	n       int
 	parts   []vec.Matrix // by stage: the columns that are new in it
-	lengths [][]float32  // by stage: the squared length of each prefix; its inverse root under cosine
+	inverse [][]float32  // under cosine, by stage: one over the length of each prefix
 }
 
 const (
 	defaultEffort = 30   // survivors of the first stage, for each neighbour wanted
-	block         = 1024 // vectors scored at a time: their products stay in the cache
+	block         = 1024 // vectors scored at a time: their sums stay in the cache
 )
 
 // New returns an index of the rows of x, which it copies. Prefixes that do not rise, or are not shorter than the rows, give
 // vec.ErrDim; values that are not finite vec.ErrNotFinite; a zero row under cosine vec.ErrZero.
 func New(x vec.Matrix, o Options) (*Index, error) {
 	if o.Metric != vec.Cosine && o.Metric != vec.InnerProduct && o.Metric != vec.Euclidean {
-		return nil, fmt.Errorf("nested: metric %s has no products to add up; use l2, cosine or dot", o.Metric)
+		return nil, fmt.Errorf("nested: metric %s has no sums to add up; use l2, cosine or dot", o.Metric)
 	}
 	if x.Cols < 1 || x.Rows > math.MaxInt32 {
 		return nil, fmt.Errorf("nested: %d rows of %d columns: %w", x.Rows, x.Cols, vec.ErrDim)
@@ -59,40 +60,53 @@ func New(x vec.Matrix, o Options) (*Index, error) {
 		return nil, fmt.Errorf("nested: %w", err)
 	}
 	ix := &Index{dims: append(append([]int(nil), o.Dims...), x.Cols), metric: o.Metric, n: x.Rows}
-	sums := make([]float64, x.Rows) // squared lengths so far
 	lo := 0
 	for _, hi := range ix.dims {
-		part, lengths := vec.NewMatrix(x.Rows, hi-lo), make([]float32, x.Rows)
+		part := vec.NewMatrix(x.Rows, hi-lo)
 		for i := range x.Rows {
 			copy(part.Row(i), x.Row(i)[lo:hi])
-			for _, v := range part.Row(i) {
-				sums[i] += float64(v) * float64(v)
-			}
-			lengths[i] = float32(sums[i])
-			if o.Metric == vec.Cosine {
-				if sums[i] == 0 && hi == x.Cols {
-					return nil, fmt.Errorf("nested: row %d: cosine needs a direction: %w", i, vec.ErrZero)
-				}
-				lengths[i] = inverseRoot(sums[i])
-			}
 		}
-		ix.parts, ix.lengths = append(ix.parts, part), append(ix.lengths, lengths)
+		ix.parts = append(ix.parts, part)
 		lo = hi
+	}
+	if o.Metric != vec.Cosine {
+		return ix, nil
+	}
+	for range ix.dims {
+		ix.inverse = append(ix.inverse, make([]float32, x.Rows))
+	}
+	of := make([]float32, len(ix.dims))
+	for i := range x.Rows {
+		if ix.inverseLengths(of, x.Row(i)); of[len(of)-1] == 0 {
+			return nil, fmt.Errorf("nested: row %d: cosine needs a direction: %w", i, vec.ErrZero)
+		}
+		for s, f := range of {
+			ix.inverse[s][i] = f
+		}
 	}
 	return ix, nil
 }
 
-// inverseRoot is 1/√s, and 0 for a prefix without direction, which is then like nothing.
-func inverseRoot(s float64) float32 {
-	if s == 0 {
-		return 0
+// inverseLengths writes one over the length of each prefix of v, and 0 for one without direction, which is then like nothing.
+func (ix *Index) inverseLengths(dst, v []float32) {
+	var sum float64
+	lo := 0
+	for s, hi := range ix.dims {
+		for _, f := range v[lo:hi] {
+			sum += float64(f) * float64(f)
+		}
+		dst[s] = 0
+		if sum > 0 {
+			dst[s] = float32(1 / math.Sqrt(sum))
+		}
+		lo = hi
 	}
-	return float32(1 / math.Sqrt(s))
 }
 
 // Search returns the nearest vectors to v, nearest first, ties by smaller ID. Query.Effort is how many survive the first
 // stage, 0 means 30 for each neighbour wanted; later stages keep ever fewer, in a constant ratio, down to K. With Effort at
-// the number of vectors it is exact. Result.Distances counts numbers multiplied, in units of whole vectors, rounded up.
+// the number of vectors it is exact, but for the rounding of float32 sums. Result.Distances counts numbers multiplied, in
+// units of whole vectors, rounded up.
 func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
 	if q.K < 1 {
 		return index.Result{}, fmt.Errorf("nested: k is %d, want at least 1: %w", q.K, index.ErrQuery)
@@ -132,10 +146,18 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 	if ix.n == 0 {
 		return index.Result{}, ctx.Err()
 	}
-	sums := ix.prefixSums(v)
+	var inverse []float32 // of the query's prefixes
+	if ix.metric == vec.Cosine {
+		inverse = make([]float32, len(ix.dims))
+		ix.inverseLengths(inverse, v)
+	}
+	measure, measureAt := vec.Dots, vec.DotsAt
+	if ix.metric == vec.Euclidean {
+		measure, measureAt = vec.SquaredL2s, vec.SquaredL2sAt
+	}
 	keep := ix.survivors(q, stages)
 	top := vec.NewTopK(keep[0])
-	// All by the first stage. The products are kept for the survivors alone, by asking for them again: cheaper than
+	// All by the first stage. The sums are kept for the survivors alone, by asking for them again: cheaper than
 	// to keep n.
 	distances, ids := make([]float32, block), make([]uint32, block)
 	first, head := ix.parts[0], v[:ix.dims[0]]
@@ -145,13 +167,13 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 		}
 		hi := min(lo+block, ix.n)
 		d, id := distances[:hi-lo], ids[:hi-lo]
-		vec.Dots(d, head, first.Data[lo*first.Cols:hi*first.Cols])
+		measure(d, head, first.Data[lo*first.Cols:hi*first.Cols])
 		n := 0
 		for i := range d {
 			if q.Keep != nil && !q.Keep(uint32(lo+i)) {
 				continue
 			}
-			d[n], id[n] = ix.distance(0, uint32(lo+i), d[i], sums[0]), uint32(lo+i)
+			d[n], id[n] = ix.distance(0, uint32(lo+i), d[i], inverse), uint32(lo+i)
 			n++
 		}
 		top.PushAll(d[:n], id[:n])
@@ -160,16 +182,16 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 	found, far := top.Append(nil, nil)
 	if stages > 1 {
 		slices.Sort(found) // memory is read in its order, and places below are in the order of IDs
-		dots, more, places := make([]float32, len(found)), make([]float32, len(found)), make([]uint32, len(found))
-		vec.DotsAt(dots, head, first.Data, found)
+		sums, more, places := make([]float32, len(found)), make([]float32, len(found)), make([]uint32, len(found))
+		measureAt(sums, head, first.Data, found)
 		for s := 1; s < stages; s++ {
 			part := ix.parts[s]
 			more = more[:len(found)]
-			vec.DotsAt(more, v[ix.dims[s-1]:ix.dims[s]], part.Data, found)
+			measureAt(more, v[ix.dims[s-1]:ix.dims[s]], part.Data, found)
 			numbers += len(found) * part.Cols
 			for i, id := range found {
-				dots[i] += more[i]
-				more[i] = ix.distance(s, id, dots[i], sums[s])
+				sums[i] += more[i]
+				more[i] = ix.distance(s, id, sums[i], inverse)
 				places[i] = uint32(i)
 			}
 			next := vec.NewTopK(keep[s])
@@ -181,7 +203,7 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 			kept := make([]uint32, len(places))
 			for i, at := range places {
 				kept[i] = found[at]
-				dots[i] = dots[at] // right while places rise, and not asked for after the last stage
+				sums[i] = sums[at] // right while places rise, and not asked for after the last stage
 			}
 			found = kept
 		}
@@ -193,33 +215,16 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query, stages 
 	return res, nil
 }
 
-// prefixSums are the squared length of each prefix of v; its inverse root under cosine.
-func (ix *Index) prefixSums(v []float32) []float32 {
-	out := make([]float32, len(ix.dims))
-	var sum float64
-	lo := 0
-	for s, hi := range ix.dims {
-		for _, f := range v[lo:hi] {
-			sum += float64(f) * float64(f)
-		}
-		out[s] = float32(sum)
-		if ix.metric == vec.Cosine {
-			out[s] = inverseRoot(sum)
-		}
-		lo = hi
-	}
-	return out
-}
-
-// distance is that of the query to a vector, by the prefix of a stage, from the product of the two.
-func (ix *Index) distance(stage int, id uint32, dot, sum float32) float32 {
+// distance is that of the query to a vector, by the prefix of a stage, from the sum over it of products, or of squared
+// differences under l2.
+func (ix *Index) distance(stage int, id uint32, sum float32, inverse []float32) float32 {
 	switch ix.metric {
 	case vec.Cosine:
-		return 1 - dot*sum*ix.lengths[stage][id]
+		return 1 - sum*inverse[stage]*ix.inverse[stage][id]
 	case vec.InnerProduct:
-		return -dot
+		return -sum
 	}
-	return max(0, sum-2*dot+ix.lengths[stage][id])
+	return sum
 }
 
 // survivors are how many each stage keeps: Effort at the first, K at the last, in a constant ratio between.
@@ -252,7 +257,7 @@ func (ix *Index) Dim() int { return ix.dims[len(ix.dims)-1] }
 // Metric is what nearness means.
 func (ix *Index) Metric() vec.Metric { return ix.metric }
 
-// SizeBytes is the memory of vectors and lengths.
+// SizeBytes is the memory of vectors, and under cosine of their lengths.
 func (ix *Index) SizeBytes() int64 {
-	return int64(ix.n) * 4 * int64(ix.Dim()+len(ix.dims))
+	return int64(ix.n) * 4 * int64(ix.Dim()+len(ix.inverse))
 }

@@ -69,6 +69,50 @@ func TestExact(t *testing.T) {
 	})
 }
 
+// TestFarFromOrigin checks that l2 is exact where vectors are much nearer to each other than to the origin: as
+// sum − 2·product + length, in float32, an offset of 3,000 left 0.106 of the neighbours.
+func TestFarFromOrigin(t *testing.T) {
+	ctx := context.Background()
+	rapid.Check(t, func(t *rapid.T) {
+		offset := rapid.SampledFrom([]float32{0, 300, 3000}).Draw(t, "offset")
+		n, d := rapid.IntRange(100, 600).Draw(t, "n"), rapid.IntRange(3, 24).Draw(t, "d")
+		x := normal(n+5, d, rapid.Uint64().Draw(t, "seed"))
+		for i := range x.Data {
+			x.Data[i] += offset
+		}
+		base, queries := x.Slice(0, n), x.Slice(n, n+5)
+		ix, err := New(base, Options{Dims: []int{rapid.IntRange(1, d-1).Draw(t, "prefix")}, Metric: vec.Euclidean})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dim := range ix.Dims() {
+			truth, err := neighbors.Exact(ctx, head(queries, dim), head(base, dim), neighbors.Options{K: 10, Metric: vec.Euclidean})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range queries.Rows {
+				_, want := truth.Row(i)
+				res, err := ix.SearchPrefix(ctx, queries.Row(i), dim, index.Query{K: 10})
+				if err != nil || len(res.Hits) != 10 || index.Recall(res.Hits, want) != 1 {
+					t.Fatalf("offset %g, first %d of %d: %v (%v), want distances %v", offset, dim, d, res.Hits, err, want)
+				}
+				if dim < d {
+					continue
+				}
+				res, err = ix.Search(ctx, queries.Row(i), index.Query{K: 10, Effort: n})
+				if err != nil || len(res.Hits) != 10 || index.Recall(res.Hits, want) != 1 {
+					t.Fatalf("offset %g, all %d: %v (%v), want distances %v", offset, d, res.Hits, err, want)
+				}
+				for _, h := range res.Hits { // its distance is the true one, not one that only looks near
+					if want := vec.SquaredL2(queries.Row(i), base.Row(int(h.ID))); math.Abs(float64(h.Distance-want)) > 1e-5*float64(want) {
+						t.Fatalf("offset %g: ID %d at %g, is at %g", offset, h.ID, h.Distance, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // same compares by distance, as near ties may change places by rounding: sums of at most 40 products of some units.
 func same(t *rapid.T, truth neighbors.Table, res index.Result) {
 	_, want := truth.Row(0)
