@@ -59,34 +59,42 @@ func NewIndex(enc *Encoder, near index.Index, docs *Documents) (*Index, error) {
 	return &Index{enc, near, docs}, nil
 }
 
-// EncodeDocuments returns the encoding of every document, a row each. It uses up to GOMAXPROCS goroutines; progress, if not
-// nil, is told how many are done.
+// EncodeDocuments returns the encoding of every document, a row each: 4 bytes a dimension, so 41 GB for a million documents
+// at the default width, where Build keeps codes alone. It uses up to GOMAXPROCS goroutines; progress, if not nil, is told
+// how many are done.
 func (e *Encoder) EncodeDocuments(ctx context.Context, docs *Documents, progress func(done, total int)) (vec.Matrix, error) {
 	if docs.Dim() != e.dim {
 		return vec.Matrix{}, fmt.Errorf("muvera: the encoder takes tokens of %d dimensions, documents have %d: %w", e.dim, docs.Dim(), vec.ErrDim)
 	}
+	if progress == nil {
+		progress = func(int, int) {}
+	}
 	out := vec.NewMatrix(docs.Len(), e.Dim())
-	var mu sync.Mutex
-	done := 0
-	err := vec.Blocks(ctx, docs.Len(), 64, func(lo, hi int) error {
-		var tokens vec.Matrix
-		for i := lo; i < hi; i++ {
-			tokens = docs.Document(tokens, i)
-			if _, err := e.EncodeDocument(out.Row(i), tokens); err != nil {
-				return fmt.Errorf("document %d: %w", i, err)
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if done += hi - lo; progress != nil {
-			progress(done, docs.Len())
-		}
-		return nil
-	})
+	err := e.encodeRows(ctx, out, docs, func(row int) int { return row }, func(done int) { progress(done, docs.Len()) })
 	if err != nil {
 		return vec.Matrix{}, err
 	}
 	return out, nil
+}
+
+// encodeRows writes to each row of out the encoding of document which(row).
+func (e *Encoder) encodeRows(ctx context.Context, out vec.Matrix, docs *Documents, which func(row int) int, progress func(done int)) error {
+	var mu sync.Mutex
+	done := 0
+	return vec.Blocks(ctx, out.Rows, 64, func(lo, hi int) error {
+		var tokens vec.Matrix
+		for i := lo; i < hi; i++ {
+			tokens = docs.Document(tokens, which(i))
+			if _, err := e.EncodeDocument(out.Row(i), tokens); err != nil {
+				return fmt.Errorf("document %d: %w", which(i), err)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done += hi - lo
+		progress(done)
+		return nil
+	})
 }
 
 // BuildOptions say how Build makes an index.
@@ -95,19 +103,45 @@ type BuildOptions struct {
 	// PQ keeps encodings as product-quantised codes of one byte for so many dimensions, as the paper does with 8 (its
 	// PQ-256-8, 32 times fewer bytes than float32); it takes at least 256 documents. 0 keeps a byte a dimension.
 	PQ int
-	// Progress, if not nil, is told how many documents are encoded; from one goroutine at a time.
+	// Progress, if not nil, is told how many encodings are made, those of a sample first if there is one; from one
+	// goroutine at a time.
 	Progress func(done, total int)
 }
 
 // Build encodes the documents, keeps the encodings in 8 bits a dimension or as o.PQ says, and looks at all of them in
-// each search. For another codec or index make the parts yourself: [New], [Encoder.EncodeDocuments], [NewIndex].
+// each search. Beside the codes it holds at most a gigabyte of encodings at a time, 26,214 of the default width; of more
+// documents so many, evenly spaced, say how all are coded. Encodings so wide that there is no room for 256, or for all
+// of fewer, give vec.ErrDim. For another codec or index make the parts yourself: [New], [Encoder.EncodeDocuments],
+// [NewIndex].
 func Build(ctx context.Context, docs *Documents, o BuildOptions) (*Index, error) {
+	return build(ctx, docs, o, 1<<28)
+}
+
+const leastSample = 256 // documents that can say how all are coded
+
+// build holds at most so many values of encodings at a time.
+func build(ctx context.Context, docs *Documents, o BuildOptions, values int) (*Index, error) {
 	enc, err := New(docs.Dim(), o.Options)
 	if err != nil {
 		return nil, err
 	}
-	x, err := enc.EncodeDocuments(ctx, docs, o.Progress)
-	if err != nil {
+	n := docs.Len()
+	sample := min(n, values/enc.Dim())
+	if sample < min(n, leastSample) {
+		return nil, fmt.Errorf("muvera: encodings of %d documents in %d dimensions, %.1f GB: they are built from up to %d dimensions; set Final to fewer, or take fewer Bits or Repetitions: %w",
+			n, enc.Dim(), 4e-9*float64(n)*float64(enc.Dim()), values/min(n, leastSample), vec.ErrDim)
+	}
+	done, total := 0, n
+	if sample < n {
+		total += sample
+	}
+	progress := func(rows int) {
+		if o.Progress != nil {
+			o.Progress(done+rows, total)
+		}
+	}
+	x := vec.NewMatrix(sample, enc.Dim())
+	if err := enc.encodeRows(ctx, x, docs, func(row int) int { return row * n / sample }, progress); err != nil {
 		return nil, err
 	}
 	c, err := o.codec(ctx, x)
@@ -115,7 +149,19 @@ func Build(ctx context.Context, docs *Documents, o BuildOptions) (*Index, error)
 		return nil, fmt.Errorf("muvera: %w", err)
 	}
 	near := flat.New(c, vec.InnerProduct)
-	if err := near.Add(ctx, nil, x); err != nil {
+	if sample == n {
+		err = near.Add(ctx, nil, x)
+	} else {
+		done = sample
+		for lo := 0; lo < n && err == nil; lo += sample {
+			part := x.Slice(0, min(sample, n-lo))
+			if err = enc.encodeRows(ctx, part, docs, func(row int) int { return lo + row }, progress); err == nil {
+				err = near.Add(ctx, nil, part)
+			}
+			done += part.Rows
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return NewIndex(enc, near, docs)
