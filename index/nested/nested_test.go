@@ -69,8 +69,9 @@ func TestExact(t *testing.T) {
 	})
 }
 
-// TestFarFromOrigin checks that l2 is exact where vectors are much nearer to each other than to the origin: as
-// sum − 2·product + length, in float32, an offset of 3,000 left 0.106 of the neighbours.
+// TestFarFromOrigin checks that l2 is exact where vectors are much nearer to each other than to the origin. As
+// sum − 2·product + length in float32, of 2,000×16 normal values at an offset of 300 a search found 0.954 of the ten
+// nearest, and at 3,000 0.032.
 func TestFarFromOrigin(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(t *rapid.T) {
