@@ -108,7 +108,7 @@ func (d *Documents) Document(dst vec.Matrix, i int) vec.Matrix {
 
 // Scores writes to dst[i] the Chamfer score of the query q, a token a row, for document ids[i], and returns dst; a
 // nil dst is allocated. Of q it asks what [Encoder.EncodeQuery] does, with the same errors. An ID that is no document
-// gives index.ErrID.
+// gives index.ErrID, a score past float32 vec.ErrNotFinite.
 func (d *Documents) Scores(dst []float32, q vec.Matrix, ids []uint32) ([]float32, error) {
 	if err := checkTokens(q, d.dim); err != nil {
 		return nil, fmt.Errorf("muvera: score: query: %w", err)
@@ -126,7 +126,10 @@ func (d *Documents) Scores(dst []float32, q vec.Matrix, ids []uint32) ([]float32
 	}
 	s := d.scorer(q)
 	for i, id := range ids {
-		dst[i] = s.score(int(id))
+		var err error
+		if dst[i], err = s.score(int(id)); err != nil {
+			return nil, err
+		}
 	}
 	return dst, nil
 }
@@ -156,7 +159,16 @@ func (d *Documents) scorer(q vec.Matrix) *scorer {
 	return s
 }
 
-func (s *scorer) score(i int) float32 {
+// score is the Chamfer score of document i; one past float32 is no score, and gives vec.ErrNotFinite.
+func (s *scorer) score(i int) (float32, error) {
+	v := s.chamfer(i)
+	if v-v != 0 {
+		return 0, fmt.Errorf("muvera: document %d has the score %v: products of tokens are past float32; scale documents and queries down: %w", i, v, vec.ErrNotFinite)
+	}
+	return v, nil
+}
+
+func (s *scorer) chamfer(i int) float32 {
 	if s.exact != nil {
 		s.decoded = s.d.Document(s.decoded, i)
 		return s.exact.of(s.decoded)
@@ -199,7 +211,11 @@ func (d *Documents) Search(ctx context.Context, q vec.Matrix, k int, keep func(i
 	err := vec.Blocks(ctx, len(ids), 256, func(lo, hi int) error {
 		s, scores := d.scorer(q), make([]float32, hi-lo)
 		for i, id := range ids[lo:hi] {
-			scores[i] = -s.score(int(id))
+			v, err := s.score(int(id))
+			if err != nil {
+				return err
+			}
+			scores[i] = -v
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -3,6 +3,7 @@ package muvera
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/latent-go/latent/index"
@@ -193,7 +194,7 @@ func (ix *Index) Len() int { return ix.docs.Len() }
 func (ix *Index) SizeBytes() int64 { return ix.near.SizeBytes() + ix.docs.SizeBytes() }
 
 // Search returns the documents nearest to the query x, a token a row. A query without tokens gives vec.ErrTooFew,
-// tokens of another dimension vec.ErrDim, values that are not finite vec.ErrNotFinite.
+// tokens of another dimension vec.ErrDim, values and scores that are not finite vec.ErrNotFinite.
 func (ix *Index) Search(ctx context.Context, x vec.Matrix, q Query) (Result, error) {
 	if q.K < 1 || q.Candidates < 0 {
 		return Result{}, fmt.Errorf("muvera: search for %d documents among %d candidates: %w", q.K, q.Candidates, index.ErrQuery)
@@ -205,6 +206,7 @@ func (ix *Index) Search(ctx context.Context, x vec.Matrix, q Query) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
+	scaleDown(code)
 	if q.Candidates == 0 {
 		q.Candidates = max(100, 10*q.K)
 	}
@@ -212,6 +214,9 @@ func (ix *Index) Search(ctx context.Context, x vec.Matrix, q Query) (Result, err
 	near, err := ix.near.Search(ctx, code, index.Query{K: min(max(q.Candidates, k), ix.Len()), Effort: q.Effort, Keep: q.Keep})
 	if err != nil {
 		return Result{}, err
+	}
+	if len(near.Hits) == 0 && q.Keep == nil {
+		return Result{}, fmt.Errorf("muvera: search: products of encodings are past float32; scale documents and queries down: %w", vec.ErrNotFinite)
 	}
 	if q.Carve != 0 {
 		x = BallCarve(x, q.Carve)
@@ -221,7 +226,28 @@ func (ix *Index) Search(ctx context.Context, x vec.Matrix, q Query) (Result, err
 		if int(h.ID) >= ix.Len() {
 			return Result{}, fmt.Errorf("muvera: search: the index of encodings gave document %d of %d: %w", h.ID, ix.Len(), index.ErrID)
 		}
-		best.Push(-s.score(int(h.ID)), h.ID)
+		v, err := s.score(int(h.ID))
+		if err != nil {
+			return Result{}, err
+		}
+		best.Push(-v, h.ID)
 	}
 	return Result{Hits: hitsOf(best), Distances: near.Distances, Scored: len(near.Hits)}, nil
+}
+
+// scaleDown divides code by a power of two that leaves no value above 1: documents order by inner products with it as
+// before, and the products stay within float32.
+func scaleDown(code []float32) {
+	var largest float32
+	for _, v := range code {
+		largest = max(largest, v, -v)
+	}
+	if !(largest > 1) || math.IsInf(float64(largest), 1) {
+		return
+	}
+	_, e := math.Frexp(float64(largest))
+	by := float32(math.Ldexp(1, -e))
+	for i := range code {
+		code[i] *= by
+	}
 }

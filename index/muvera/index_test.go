@@ -168,6 +168,46 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestScoresPastFloat32 has tokens whose products overflow: to find nothing would be to hide it.
+func TestScoresPastFloat32(t *testing.T) {
+	x, offsets := ragged(rand.New(rand.NewPCG(8, 8)), 20, 6)
+	for _, scale := range []float32{1e20, 1e25, 1e33} {
+		large := x.Clone()
+		for i := range large.Data {
+			large.Data[i] *= scale
+		}
+		for _, c := range []quantize.Codec{nil, scalar.Float32(6)} {
+			docs, err := NewDocuments(large, offsets, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{1, 3, decodeFrom + 1} { // by codes, and decoded
+				q := large.Slice(0, n)
+				if got, err := docs.Search(t.Context(), q, 3, nil); !errors.Is(err, vec.ErrNotFinite) {
+					t.Errorf("exact, at %g: %v, %v", scale, got, err)
+				}
+				if got, err := docs.Scores(nil, q, []uint32{0}); !errors.Is(err, vec.ErrNotFinite) {
+					t.Errorf("scores, at %g: %v, %v", scale, got, err)
+				}
+				ix, err := Build(t.Context(), docs, BuildOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := ix.Search(t.Context(), q, Query{K: 3}); !errors.Is(err, vec.ErrNotFinite) {
+					t.Errorf("search, at %g: %v, %v", scale, got, err)
+				}
+				tiny := q.Clone() // scores fit
+				for i := range tiny.Data {
+					tiny.Data[i] /= scale
+				}
+				if got, err := ix.Search(t.Context(), tiny, Query{K: 3}); err != nil || len(got.Hits) != 3 {
+					t.Errorf("a query of usual length, at %g: %v, %v", scale, got, err)
+				}
+			}
+		}
+	}
+}
+
 func TestBadParts(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	x, offsets := ragged(r, 10, 6)
