@@ -17,7 +17,7 @@ func measurePage(a measureAnswer) report.Page {
 		Facts: []report.Fact{
 			{Name: "vectors", Value: fmt.Sprint(d.Rows)},
 			{Name: "numbers in each", Value: fmt.Sprint(d.Cols)},
-			{Name: "intrinsic dimension", Value: fmt.Sprintf("%.1f", d.Dimension), Note: fmt.Sprintf("%.1f to %.1f", d.Lo, d.Hi)},
+			dimensionFact(d),
 		},
 		Footer: fmt.Sprintf("latent %s; %d of %d vectors drawn with seed %d", programVersion(), d.Sampled, d.Rows, d.Seed),
 	}
@@ -38,6 +38,14 @@ func measurePage(a measureAnswer) report.Page {
 	}
 	page.Sections = append(page.Sections, shapeSections(a.Shape)...)
 	return page
+}
+
+func dimensionFact(d *dimension.Report) report.Fact {
+	f := report.Fact{Name: "intrinsic dimension", Value: fmt.Sprintf("%.1f", d.Dimension), Note: fmt.Sprintf("%.1f to %.1f", d.Lo, d.Hi)}
+	if d.Dimension == 0 && d.Distinct > 1 {
+		f.Value, f.Note = "–", "no estimate"
+	}
+	return f
 }
 
 func dimensionSection(d *dimension.Report) report.Section {

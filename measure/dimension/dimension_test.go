@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -238,6 +239,13 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("Measure of corners: %+v, %v", r, err)
 	}
 	t.Log(r.Summary, r.Notes)
+	r, err = dimension.Measure(ctx, cubeOf(3).points(12, 1), dimension.Options{K: 20})
+	if err != nil || r.Distinct != 12 || r.Dimension != 0 || r.Spectrum == nil || !strings.Contains(r.Notes[0], "neighbourhoods of 20") {
+		t.Errorf("Measure of fewer rows than neighbours: %+v, %v", r, err)
+	}
+	if _, err = dimension.Measure(ctx, cubeOf(3).points(12, 1), dimension.Options{K: 1}); err == nil {
+		t.Error("Measure with K = 1: no error")
+	}
 }
 
 // Whatever the data, if it is finite, Measure answers with a report that can be written as JSON, or with too few rows.

@@ -101,6 +101,10 @@ func (r *Report) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.S
 // local adds what near neighbours show.
 func (r *Report) local(ctx context.Context, p *points, o Options, work *progress) error {
 	k, err := p.k(o, "Measure")
+	if errors.Is(err, vec.ErrTooFew) {
+		r.note("There are %d distinct rows, too few for neighbourhoods of %d others: look at fewer neighbours for estimates from them.", p.x.Rows, k)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
