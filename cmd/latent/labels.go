@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -42,7 +43,7 @@ type labelled struct {
 	Capacity  *capacity.Report      `json:"capacity,omitempty"`
 	MMCR      *capacity.Score       `json:"mmcr,omitempty"`
 	Sharpness *sharpness.Properties `json:"sharpness,omitempty"`
-	Notes     []string              `json:"notes,omitempty"` // what could not be made, and why
+	Notes     []string              `json:"notes,omitempty"` // what could not be made, and why, and what to beware of
 }
 
 // factored is what measure finds with --factors.
@@ -122,7 +123,27 @@ func (b *beside) measureLabels(ctx context.Context, p *progress, x, inputs vec.M
 		data, features = inputs, x
 	}
 	a.Sharpness, err = sharpness.Measure(ctx, data, features, l.Of, sharpness.Options{Seed: seed})
-	return a, a.note("label sharpness", err)
+	if err = a.note("label sharpness", err); err != nil {
+		return nil, err
+	}
+	if a.MI != nil && len(a.MI.Small) > 0 {
+		a.Notes = append(a.Notes, a.small())
+	}
+	return a, nil
+}
+
+// small says which classes have so few rows that they say little.
+func (a *labelled) small() string {
+	const named = 3
+	labels := a.MI.Small
+	var names []string
+	for _, l := range labels[:min(len(labels), named)] {
+		names = append(names, fmt.Sprintf("%q", a.Names[l]))
+	}
+	if len(labels) > named {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("%d of %d classes have fewer than ten rows, and say little: %s.", len(labels), len(a.MI.Classes), strings.Join(names, ", "))
 }
 
 // note turns an error that says what these data lack into a note, and returns any other.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -128,5 +129,44 @@ func TestMeasureLabelsBadInput(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, want %d and %q:\n%s%s", c.name, code, c.code, c.want, stdout, stderr)
 		}
+	}
+}
+
+// TestMeasureCodes gives discrete codes, of which twelve differ: too few for neighbourhoods of 20, enough for InfoMEC.
+func TestMeasureCodes(t *testing.T) {
+	x := vec.NewMatrix(240, 2)
+	for i := range x.Rows {
+		copy(x.Row(i), []float32{float32(i % 3), float32(i / 3 % 4)})
+	}
+	file, page := saved(t, "codes.npy", x, nil), filepath.Join(t.TempDir(), "page.html")
+	var m measureAnswer
+	answer(t, &m, "measure", file, "--factors", file, "--html", page)
+	if d := m.Dimension; d.Distinct != 12 || d.Dimension != 0 || len(d.Notes) == 0 || !strings.Contains(d.Notes[0], "12 distinct rows") {
+		t.Errorf("%+v", d)
+	}
+	if f := m.Factors; f == nil || f.InfoM < 0.99 || f.InfoC < 0.99 || f.best(0) != 0 || f.best(1) != 1 {
+		t.Errorf("%+v", m.Factors)
+	}
+	pageHas(t, page, "no estimate", "What each latent knows of each source")
+	for _, n := range []int{2, 3, 10, 20} {
+		text, errs, code := latent(t, "measure", saved(t, "few.npy", gaussian(n, 3, 1), nil))
+		if code != exitDone || !strings.Contains(text, fmt.Sprintf("from %d distinct rows", n)) {
+			t.Errorf("%d rows: exit %d:\n%s%s", n, code, text, errs)
+		}
+	}
+}
+
+// TestMeasureLabelARow gives each row a label of its own: one sentence says that they are few, by their names.
+func TestMeasureLabelARow(t *testing.T) {
+	x, labels := classed(t, 100, 8, 4)
+	var b strings.Builder
+	for i := range x.Rows {
+		fmt.Fprintf(&b, "word%d\n", i)
+	}
+	os.WriteFile(labels, []byte(b.String()), 0o600)
+	text, errs, code := latent(t, "measure", saved(t, "x.npy", x, nil), "--labels", labels)
+	text = strings.Join(strings.Fields(text), " ")
+	if want := `100 of 100 classes have fewer than ten rows, and say little: "word0", "word1", "word10", ….`; code != exitDone || strings.Count(text, "fewer than ten rows") != 1 || !strings.Contains(text, want) {
+		t.Errorf("exit %d, want %s\n%s%s", code, want, text, errs)
 	}
 }

@@ -195,11 +195,11 @@ func setting(d *mat.SymDense, total int, o Options) (Setting, error) {
 func distances(x vec.Matrix) *mat.SymDense {
 	d := mat.NewSymDense(x.Rows, nil)
 	_ = vec.Blocks(context.Background(), x.Rows, 16, func(lo, hi int) error {
-		line := make([]float32, x.Rows)
+		line := make([]float64, x.Rows)
 		for i := lo; i < hi; i++ {
-			vec.SquaredL2s(line[i:], x.Row(i), x.Data[i*x.Cols:])
+			rows.SquaredL2s(line[i:], x.Row(i), x.Data[i*x.Cols:])
 			for j := i; j < x.Rows; j++ {
-				d.SetSym(i, j, float64(line[j]))
+				d.SetSym(i, j, line[j])
 			}
 		}
 		return nil
@@ -214,7 +214,7 @@ func walk(d *mat.SymDense, sigma, alpha float64) ([]float64, error) {
 	g := mat.NewSymDense(n, nil)
 	for i := range n {
 		for j := i; j < n; j++ {
-			g.SetSym(i, j, math.Exp(-d.At(i, j)/(2*sigma*sigma)))
+			g.SetSym(i, j, math.Exp(-d.At(i, j)/sigma/sigma/2))
 		}
 	}
 	if alpha > 0 {
@@ -274,6 +274,7 @@ type MI struct {
 	Noise     float64 `json:"noise"`      // standard deviation of what labels dealt at random would give, around 0
 	LabelBits float64 `json:"label_bits"` // entropy of the labels
 	Classes   []Class `json:"classes"`
+	Small     []int   `json:"small,omitempty"` // labels of fewer than ten rows, whose classes say little
 	Setting
 	Verdict string   `json:"verdict"`
 	Notes   []string `json:"notes,omitempty"`
@@ -380,7 +381,7 @@ func (m *MI) judge() {
 	}
 	for _, c := range m.Classes {
 		if c.Rows < 10 {
-			m.Notes = append(m.Notes, fmt.Sprintf("Label %d has only %d rows: a class says little then.", c.Label, c.Rows))
+			m.Small = append(m.Small, c.Label)
 		}
 	}
 }
@@ -414,7 +415,7 @@ func Cluster(ctx context.Context, y vec.Matrix, k, neighbours int, seed uint64) 
 	if err := y.Check(); err != nil {
 		return nil, fmt.Errorf("entropy: cluster: %w", err)
 	}
-	g, err := spectral.Nearest(ctx, y, neighbours)
+	g, err := spectral.Nearest(ctx, rows.Level(y), neighbours)
 	if err != nil {
 		return nil, fmt.Errorf("entropy: cluster: %w", err)
 	}
@@ -481,7 +482,7 @@ func ASE(ctx context.Context, x vec.Matrix, o Options) (float64, Setting, error)
 	n := d.SymmetricDim()
 	for i := range n {
 		for j := i; j < n; j++ {
-			d.SetSym(i, j, math.Exp(-d.At(i, j)/(2*s.Sigma*s.Sigma)))
+			d.SetSym(i, j, math.Exp(-d.At(i, j)/s.Sigma/s.Sigma/2))
 		}
 	}
 	v, err := eigenvalues(d)
