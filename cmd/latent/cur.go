@@ -175,11 +175,21 @@ func httpScorer(endpoint string, timeout time.Duration) cur.Scorer[string] {
 			return nil, fmt.Errorf("scorer: %s answers %s: %.200s", endpoint, resp.Status, b)
 		}
 		var answer struct {
-			Scores []float32 `json:"scores"`
+			Scores []*float32 `json:"scores"` // pointers tell null from 0
 		}
 		if err := json.Unmarshal(b, &answer); err != nil {
 			return nil, fmt.Errorf("scorer: %s does not answer {\"scores\": […]}: %w", endpoint, err)
 		}
-		return answer.Scores, nil
+		if len(answer.Scores) != len(ids) {
+			return nil, fmt.Errorf("scorer: %s answers with %d scores, it was asked about %d items: %w", endpoint, len(answer.Scores), len(ids), cur.ErrScorer)
+		}
+		scores := make([]float32, len(ids))
+		for i, s := range answer.Scores {
+			if s == nil {
+				return nil, fmt.Errorf("scorer: %s answers null for item %d, want a number: %w", endpoint, ids[i], cur.ErrScorer)
+			}
+			scores[i] = *s
+		}
+		return scores, nil
 	})
 }

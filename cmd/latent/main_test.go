@@ -210,6 +210,9 @@ func TestBadInput(t *testing.T) {
 		{"data set", []string{"data", "get", "mnits"}, exitFailed, "fashion-mnist"},
 		{"generator", []string{"measure", "synthetic:swisroll"}, exitMisused, "swissroll"},
 		{"recipe", []string{"reproduce", "nothing"}, exitMisused, "reproduce list"},
+		{"list and more", []string{"reproduce", "list", "hnsw-order"}, exitMisused, `"list" stands alone`},
+		{"all and more", []string{"reproduce", "hnsw-order", "all"}, exitMisused, `"all" stands alone`},
+		{"markdown of a recipe", []string{"reproduce", "hnsw-order", "--markdown"}, exitMisused, "--markdown goes with list"},
 	} {
 		stdout, stderr, code := latent(t, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.want) {

@@ -100,6 +100,9 @@ func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) 
 	if f.out == "" {
 		return misuse("say where to write the index, with -o DIR")
 	}
+	if f.encoder.Bits < 0 {
+		return misuse("--bits %d: want at least 1, or 0 for 5", f.encoder.Bits)
+	}
 	if err := artifact.Vacant(f.out, muvera.ManifestFile, f.replace); err != nil {
 		return withReplace(err)
 	}
@@ -143,7 +146,7 @@ type multiSearchFlags struct {
 
 // multiSearchAnswer is the answer to one query.
 type multiSearchAnswer struct {
-	Query  string     `json:"query"`
+	Query  string     `json:"query"` // its ID, or the file and its number
 	Hits   []multiHit `json:"hits"`
 	Scored int        `json:"scored"` // documents scored exactly
 }
@@ -176,6 +179,9 @@ func runMultiSearch(ctx context.Context, e *env, f multiSearchFlags, dir string)
 	if f.query == "" {
 		return misuse("say what to search for, with --query FILE")
 	}
+	if f.row < -1 {
+		return misuse("--row %d: want a number from 0, or -1 for all queries", f.row)
+	}
 	folder, err := muvera.Open(dir, nil)
 	if err != nil {
 		return err
@@ -202,7 +208,11 @@ func runMultiSearch(ctx context.Context, e *env, f multiSearchFlags, dir string)
 		if err != nil {
 			return fmt.Errorf("%s: query %d: %w", f.query, i, err)
 		}
-		a := multiSearchAnswer{Query: fmt.Sprintf("%s query %d", f.query, i), Hits: []multiHit{}, Scored: res.Scored}
+		name := fmt.Sprintf("%s query %d", f.query, i)
+		if queries.IDs != nil {
+			name = queries.IDs[i]
+		}
+		a := multiSearchAnswer{Query: name, Hits: []multiHit{}, Scored: res.Scored}
 		for _, h := range res.Hits {
 			hit := multiHit{ID: h.ID, Score: h.Score}
 			if folder.Labels != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -41,6 +42,9 @@ func TestMulti(t *testing.T) {
 	for _, how := range [][]string{{"--exact"}, {"--candidates", "40"}} {
 		var found multiSearchAnswer
 		answer(t, &found, append([]string{"multi", "search", ix, "--query", queries, "-k", "2"}, how...)...)
+		if found.Query != "q" {
+			t.Errorf("query %q, its ID is q", found.Query)
+		}
 		if len(found.Hits) != 2 || found.Hits[0].Label != "doc3" || found.Hits[1].Label != "doc5" || found.Hits[1].Score != 3 { // both are {1, 3, 5}
 			t.Errorf("%v: %+v", how, found)
 		}
@@ -50,6 +54,8 @@ func TestMulti(t *testing.T) {
 		"f32, f16":     {"multi", "build", docs, "-o", ix + "2", "--codec", "pq"},
 		"queries 0 to": {"multi", "search", ix, "--query", queries, "--row", "3"},
 		"-o DIR":       {"multi", "build", docs},
+		"--row -2":     {"multi", "search", ix, "--query", queries, "--row", "-2"},
+		"--bits -1":    {"multi", "build", docs, "-o", ix + "2", "--bits", "-1"},
 	} {
 		if _, errs, code := latent(t, args...); code == exitDone || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit %d, want %q: %s", args, code, want, errs)
@@ -80,7 +86,7 @@ func TestCur(t *testing.T) {
 	if built.Items != items || built.Anchors != 50 {
 		t.Errorf("%+v", built)
 	}
-	asked, broken := 0, ""
+	asked, broken, scored := 0, "", ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Query string
@@ -92,6 +98,10 @@ func TestCur(t *testing.T) {
 		asked += len(in.IDs)
 		if broken != "" {
 			http.Error(w, broken, http.StatusTeapot)
+			return
+		}
+		if scored != "" {
+			io.WriteString(w, scored)
 			return
 		}
 		out := []float32{}
@@ -116,6 +126,21 @@ func TestCur(t *testing.T) {
 	broken = "out of tea"
 	if _, errs, code := latent(t, search...); code != exitFailed || !strings.Contains(errs, "out of tea") {
 		t.Errorf("a broken scorer: exit %d: %s", code, errs)
+	}
+	broken = ""
+	for answered, want := range map[string]string{
+		`{}`:                 "answers with 0 scores",
+		`{"scores": null}`:   "answers with 0 scores",
+		`{"scores": [1, 2]}`: "answers with 2 scores",
+		`{"scores": ["1"]}`:  `does not answer {"scores"`,
+		`{"scores": [1e99]}`: `does not answer {"scores"`,
+		`{"scores": [NaN]}`:  `does not answer {"scores"`,
+		`{"scores": [` + strings.Repeat("1,", 5) + `null]}`: "answers null for item",
+	} {
+		scored = answered
+		if _, errs, code := latent(t, search...); code != exitFailed || !strings.Contains(errs, want) {
+			t.Errorf("a scorer that answers %s: exit %d, want %q: %s", answered, code, want, errs)
+		}
 	}
 	if _, errs, code := latent(t, "cur", "search", ix, "--query", "what"); code != exitMisused || !strings.Contains(errs, "--scorer URL") {
 		t.Errorf("no scorer: exit %d: %s", code, errs)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ otherwise. With --json each recipe prints one object, on one line, when it ends.
 	}
 	c.Flags().IntVar(&f.seeds, "seeds", 3, "how many seeds to repeat it with")
 	c.Flags().StringVar(&f.record, "record", "", "write the result, as a page with its charts, to this folder")
-	c.Flags().BoolVar(&f.markdown, "markdown", false, "list all papers as Markdown")
+	c.Flags().BoolVar(&f.markdown, "markdown", false, "with list: all papers, as Markdown")
 	return c
 }
 
@@ -42,20 +43,27 @@ func runReproduce(ctx context.Context, e *env, f reproduceFlags, names []string)
 	if f.seeds < 1 {
 		return misuse("--seeds %d: want at least 1", f.seeds)
 	}
-	if len(names) == 1 && names[0] == "list" {
+	for _, alone := range []string{"list", "all"} {
+		if len(names) > 1 && slices.Contains(names, alone) {
+			return misuse("%q stands alone, without names of recipes", alone)
+		}
+	}
+	if names[0] == "list" {
 		return listRecipes(e, f.markdown)
 	}
-	var recipes []recipe.Recipe
-	for _, n := range names {
-		if n == "all" {
-			recipes = append(recipes, recipe.All...)
-			continue
+	if f.markdown {
+		return misuse("--markdown goes with list")
+	}
+	recipes := recipe.All
+	if names[0] != "all" {
+		recipes = nil
+		for _, n := range names {
+			r, ok := recipe.Find(n)
+			if !ok {
+				return misuse("no recipe %q; latent reproduce list prints them", n)
+			}
+			recipes = append(recipes, r)
 		}
-		r, ok := recipe.Find(n)
-		if !ok {
-			return misuse("no recipe %q; latent reproduce list prints them", n)
-		}
-		recipes = append(recipes, r)
 	}
 	if f.record != "" {
 		if err := os.MkdirAll(f.record, 0o755); err != nil {
