@@ -27,9 +27,9 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// latent reproduce pca-rag: about 4 minutes on 2 cores.
+// latent reproduce pca-rag: about 2 minutes on 2 cores.
 var pcaRAG = Recipe{
-	Name: "pca-rag", Paper: 46, Package: "reduce/pca", Minutes: 4,
+	Name: "pca-rag", Paper: 46, Package: "reduce/pca", Minutes: 2,
 	Claim: "Plain PCA shrinks text vectors of 3,072 numbers to 110: the index becomes 28.6 times smaller and brute-force search up to 60 times faster, " +
 		"while retrieval and the correlation with human judgements, by any similarity measure, decline moderately.",
 	Data: "In place of the paper's commercial encoder, text vectors of two kinds: of 3,072 numbers, hashed words and letter trigrams with TF-IDF weights; and of 100, " +
@@ -130,6 +130,7 @@ func runPCARAG(ctx context.Context, e *Env) (*Evidence, error) {
 	note("After PCA the lengths of vectors vary, and with them dot products: compare by cosine or distance. Taking the mean off first, as the paper does, costs a little under cosine.")
 	note("The claim is about a learned encoder's vectors, whose variance lies in few directions. Hashed words spread theirs over many: there a search for one item by " +
 		"its words needs the rare features that PCA drops first, and random projection, which keeps all alike, is ahead; of judged topics (NPL) PCA is. Both kinds are real text and need no encoder.")
+	note(fmt.Sprintf("A scan of the reduced vectors reads %.0f times fewer bytes, which alone does not make 60 times faster, and the map of the query takes time, too.", float64(s.dim)/float64(s.dims[1])))
 	note("The answers that a language model gives from what was retrieved, which the paper judges by eye, are left out.")
 	return ev, nil
 }
@@ -686,7 +687,7 @@ func (s ragScale) speed(ctx context.Context, e *Env, ev *Evidence, j *judged) er
 		if kind == "flat" {
 			ev.Checks = append(ev.Checks,
 				AtLeast("bytes of the flat index, full over reduced (IDs included)", bytes/fewer, 0.95*float64(s.dim)/float64(k)),
-				AtLeast("time of an exact search, full over reduced, the map of the query included", a/b, 8))
+				AtLeast("time of an exact search, full over reduced, the map of the query included (the paper: up to 60)", a/b, 60))
 		}
 	}
 	ev.Tables = append(ev.Tables, t)
