@@ -87,6 +87,7 @@ func MeanField(ctx context.Context, x vec.Matrix, labels []int, o Options) (*Rep
 	if len(names) < 2 {
 		return nil, fmt.Errorf("capacity: all rows have the label %d, want two labels at least: %w", names[0], vec.ErrTooFew)
 	}
+	x = rows.Unit(x)
 	r := &Report{Margin: o.Margin, Directions: o.Directions, Seed: o.Seed}
 	mean := centroid(x, nil)
 	centres := mat.NewDense(len(names), x.Cols, nil)

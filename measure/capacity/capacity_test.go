@@ -354,3 +354,38 @@ func BenchmarkMeanField(b *testing.B) {
 		}
 	})
 }
+
+// No figure sees a common scale but those of Geometry, which are in the units of the rows.
+func TestScales(t *testing.T) {
+	x, labels := clouds(4, 15, 10, .5, 6)
+	o := Options{Directions: 40}
+	want, err := MeanField(t.Context(), x, labels, o)
+	score, err2 := MMCR(x, labels)
+	geometry, err3 := Geometry(x)
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+		y := x.Clone()
+		for i, v := range y.Data {
+			y.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		got, err := MeanField(t.Context(), y, labels, o)
+		s, err2 := MMCR(y, labels)
+		g, err3 := Geometry(y)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Errorf("scale 2^%d: %v", e, err)
+			continue
+		}
+		near(t, "capacity", got.Capacity, want.Capacity, 1e-9)
+		near(t, "radius", got.Radius, want.Radius, 1e-9)
+		near(t, "dimension", got.Dim, want.Dim, 1e-9)
+		near(t, "correlation", got.CentreCorrelation, want.CentreCorrelation, 1e-9)
+		near(t, "nuclear norm", s.Global, score.Global, 1e-9)
+		near(t, "radius of all", g.Radius/math.Ldexp(geometry.Radius, e), 1, 1e-9)
+		near(t, "dimension of all", g.Dim, geometry.Dim, 1e-9)
+		if _, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -363,3 +363,40 @@ func BenchmarkInfoMEC(b *testing.B) {
 		})
 	}
 }
+
+// Neither latents nor sources have a scale that counts, and no share is above 1.
+func TestScales(t *testing.T) {
+	s := noise(400, 2, 3)
+	z := vec.NewMatrix(400, 3)
+	for i := range 400 {
+		z.Row(i)[0], z.Row(i)[1], z.Row(i)[2] = s.Row(i)[0], s.Row(i)[1]*s.Row(i)[1], s.Row(i)[0]+s.Row(i)[1]
+	}
+	want := infomec(t, z, s, Options{})
+	top := 0.0
+	for _, row := range want.NMI {
+		for _, v := range row {
+			top = max(top, v)
+		}
+	}
+	if top > 1 {
+		t.Errorf("a share of %v", top)
+	}
+	for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+		zy, sy := z.Clone(), s.Clone()
+		for i, v := range zy.Data {
+			zy.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		for i, v := range sy.Data {
+			sy.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		got := infomec(t, zy, sy, Options{})
+		near(t, "InfoM", got.InfoM, want.InfoM, 1e-9)
+		near(t, "InfoE", got.InfoE, want.InfoE, 1e-9)
+		near(t, "InfoC", got.InfoC, want.InfoC, 1e-9)
+		near(t, "MIG", got.MIG, want.MIG, 1e-9)
+		near(t, "DCI", got.DCI.Informativeness, want.DCI.Informativeness, 1e-9)
+		if _, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -2,12 +2,14 @@ package entropy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -407,5 +409,45 @@ func BenchmarkDSE(b *testing.B) {
 				dse(b, x.Slice(0, n), Options{MaxRows: n})
 			}
 		})
+	}
+}
+
+// Entropy does not see a common scale, and the bandwidth scales with the rows.
+func TestScales(t *testing.T) {
+	x := normal(200, 6, 4)
+	labels := make([]int, x.Rows)
+	for i := range labels {
+		labels[i] = i % 2
+		x.Row(i)[0] += 3 * float32(labels[i])
+	}
+	want := dse(t, x, Options{})
+	mi, err := DSMI(t.Context(), x, labels, Options{})
+	cluster, err2 := Cluster(t.Context(), x, 2, 9, 1)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+		y := x.Clone()
+		for i, v := range y.Data {
+			y.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		got := dse(t, y, Options{})
+		near(t, "bandwidth", got.Sigma/math.Ldexp(want.Sigma, e), 1, 1e-6)
+		near(t, "entropy", got.EntropyBits, want.EntropyBits, 1e-5)
+		given := dse(t, y, Options{Sigma: math.Ldexp(want.Sigma, e)})
+		near(t, "entropy at a given bandwidth", given.EntropyBits, want.EntropyBits, 1e-5)
+		near(t, "entropy of directions", dse(t, y, Options{Normalize: true}).EntropyBits, dse(t, x, Options{Normalize: true}).EntropyBits, 1e-5)
+		m, err := DSMI(t.Context(), y, labels, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "information", m.Bits, mi.Bits, 1e-5)
+		c, err := Cluster(t.Context(), y, 2, 9, 1)
+		if err != nil || !slices.Equal(c, cluster) {
+			t.Errorf("scale 2^%d: clusters differ: %v", e, err)
+		}
+		if _, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/latent-go/latent/measure/internal/rows"
@@ -49,7 +50,7 @@ type Copies struct {
 	Row      int `json:"row"`      // the first row of that group
 
 	Near         int     `json:"near"`          // distinct rows of the sample with another nearer than NearDistance
-	NearDistance float64 `json:"near_distance"` // Euclidean: a hundredth of the root mean square distance between two rows
+	NearDistance float64 `json:"near_distance"` // Euclidean: a hundredth of the median distance between two rows
 	Sampled      int     `json:"sampled"`       // distinct rows in the sample
 }
 
@@ -122,7 +123,7 @@ func Measure(ctx context.Context, x vec.Matrix, o Options) (*Report, error) {
 	r := &Report{Rows: x.Rows, Cols: x.Cols, Seed: o.Seed, Warnings: []string{}, Columns: columns(x)}
 	first := rows.Groups(x)
 	distinct := r.Copies.count(first)
-	meanSquare, mean := r.energy(x)
+	mean := r.energy(x)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -140,12 +141,7 @@ func Measure(ctx context.Context, x vec.Matrix, o Options) (*Report, error) {
 		ids[i] = distinct[j]
 	}
 	r.Copies.Sampled = len(ids)
-	var variance float64 // mean square distance to the mean
-	for _, v := range mean {
-		variance -= v * v
-	}
-	variance = max(0, variance+meanSquare)
-	r.Copies.NearDistance = nearShare * math.Sqrt(2*variance)
+	r.Copies.NearDistance = nearShare * usual(x, ids, o.Seed)
 	if len(ids) > 2 {
 		if err := r.near(ctx, x.Gather(ids), ids, o); err != nil {
 			return nil, err
@@ -213,10 +209,11 @@ func columns(x vec.Matrix) Columns {
 	return c
 }
 
-// energy fills in the norms, the mean cosine and the share of the mean, and returns the mean of |x|² and the mean vector.
-func (r *Report) energy(x vec.Matrix) (meanSquare float64, mean []float64) {
+// energy fills in the norms, the mean cosine and the share of the mean, and returns the mean vector.
+func (r *Report) energy(x vec.Matrix) []float64 {
 	n := float64(x.Rows)
-	mean = make([]float64, x.Cols)
+	var meanSquare float64 // of |x|
+	mean := make([]float64, x.Cols)
 	direction := make([]float64, x.Cols) // Σ x/|x|
 	lengths := make([]float64, x.Rows)
 	for i := range x.Rows {
@@ -248,7 +245,7 @@ func (r *Report) energy(x vec.Matrix) (meanSquare float64, mean []float64) {
 		r.Spread.MeanCosine = max(-1, min(1, (sum-m)/(m*(m-1))))
 	}
 	r.Norms.fill(lengths)
-	return meanSquare, mean
+	return mean
 }
 
 func (s *Norms) fill(lengths []float64) {
@@ -343,7 +340,8 @@ func (r *Report) near(ctx context.Context, x vec.Matrix, ids []int, o Options) e
 	if k == 0 {
 		k = min(defaultK, x.Rows-1)
 	}
-	t, err := neighbors.Exact(ctx, x, x, neighbors.Options{K: k, Metric: o.Metric, ExcludeSelf: true, Progress: o.Progress})
+	level := rows.Level(x)
+	t, err := neighbors.Exact(ctx, level, level, neighbors.Options{K: k, Metric: o.Metric, ExcludeSelf: true, Progress: o.Progress})
 	if err != nil {
 		return fmt.Errorf("shape: %w", err)
 	}
@@ -360,6 +358,24 @@ func (r *Report) near(ctx context.Context, x vec.Matrix, ids []int, o Options) e
 		}
 	}
 	return nil
+}
+
+// usual is the median distance of two of the rows ids, from 1000 pairs of them: a mean would be that of the farthest rows.
+func usual(x vec.Matrix, ids []int, seed uint64) float64 {
+	if len(ids) < 2 {
+		return 0
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x05a1))
+	d := make([]float64, 1000)
+	for k := range d {
+		i, j := rng.IntN(len(ids)), rng.IntN(len(ids)-1)
+		if j >= i {
+			j++
+		}
+		d[k] = distance(x.Row(ids[i]), x.Row(ids[j]))
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
 }
 
 func distance(a, b []float32) float64 {

@@ -246,3 +246,41 @@ func ExampleMeasure() {
 	// The vectors point in a common direction: two rows have a cosine of 0.98 on average, and 83 % of the energy is in their mean. Subtract the mean before you quantise, or compare by cosine.
 	// One direction holds 95 % of the variance. See whether it means anything: it decides most distances.
 }
+
+// Lengths scale with the rows, all else stays: float32 squares would be infinite at 1e19 and 0 at 1e-25.
+func TestScales(t *testing.T) {
+	x := gaussian(500, 8, 3)
+	copy(x.Row(7), x.Row(3))
+	want := measure(t, x, shape.Options{})
+	for _, metric := range []vec.Metric{vec.Euclidean, vec.Cosine, vec.InnerProduct} {
+		want := measure(t, x, shape.Options{Metric: metric})
+		for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+			y := x.Clone()
+			for i, v := range y.Data {
+				y.Data[i] = float32(math.Ldexp(float64(v), e))
+			}
+			got := measure(t, y, shape.Options{Metric: metric})
+			near(t, "length", got.Norms.Mean/math.Ldexp(want.Norms.Mean, e), 1, 1e-12)
+			near(t, "a hundredth of the distance", got.Copies.NearDistance/math.Ldexp(want.Copies.NearDistance, e), 1, 1e-12)
+			near(t, "largest share", got.Spread.TopShare, want.Spread.TopShare, 1e-5)
+			near(t, "isotropy", got.Spread.Isotropy, want.Spread.Isotropy, 1e-5)
+			if got.Copies.Equal != 1 || got.Copies.Near != want.Copies.Near || !reflect.DeepEqual(got.Hubness, want.Hubness) {
+				t.Errorf("%v, scale 2^%d: %+v %+v, want %+v %+v", metric, e, got.Copies, got.Hubness, want.Copies, want.Hubness)
+			}
+		}
+	}
+
+	// One row far out is no reason to take the others for copies of each other.
+	broken := x.Clone()
+	for j := range broken.Row(100) {
+		broken.Row(100)[j] = 1e30
+	}
+	got := measure(t, broken, shape.Options{})
+	if got.Copies.Equal != 1 || got.Copies.Near > want.Copies.Near {
+		t.Errorf("with a row of 1e30: %+v, want %+v", got.Copies, want.Copies)
+	}
+	near(t, "skewness", got.Hubness.Skewness, want.Hubness.Skewness, 0.1)
+	if b, err := json.Marshal(got); err != nil {
+		t.Errorf("%s: %v", b, err)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/latent-go/latent/measure/dimension"
+	"github.com/latent-go/latent/measure/internal/rows"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -155,11 +156,11 @@ func Label(ctx context.Context, x vec.Matrix, labels []int, o Options) (*Result,
 // clashing returns the distances between differently labelled rows, ascending, and keeps the closest pair.
 func (r *Result) clashing(x vec.Matrix, labels, ids []int) []float64 {
 	sub := x.Gather(ids)
-	lines := make([][]float32, len(ids))
+	lines := make([][]float64, len(ids))
 	_ = vec.Blocks(context.Background(), len(ids), 16, func(lo, hi int) error {
 		for i := lo; i < hi; i++ {
-			lines[i] = make([]float32, len(ids)-i)
-			vec.SquaredL2s(lines[i], sub.Row(i), sub.Data[i*sub.Cols:])
+			lines[i] = make([]float64, len(ids)-i)
+			rows.SquaredL2s(lines[i], sub.Row(i), sub.Data[i*sub.Cols:])
 		}
 		return nil
 	})
@@ -171,7 +172,7 @@ func (r *Result) clashing(x vec.Matrix, labels, ids []int) []float64 {
 			if labels[a] == labels[b] {
 				continue
 			}
-			d := math.Sqrt(float64(v))
+			d := math.Sqrt(v)
 			out = append(out, d)
 			if d == 0 {
 				zero++

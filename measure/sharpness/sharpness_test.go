@@ -283,3 +283,35 @@ func ExampleLabel() {
 	fmt.Printf("%.2f, from rows %d and %d\n", r.K, r.I, r.J)
 	// Output: 0.50, from rows 0 and 2
 }
+
+// Sharpness is 1/distance, and equal rows are those that are: float32 squares are infinite at 1e19 and 0 at 1e-25.
+func TestScales(t *testing.T) {
+	x := uniform(120, 5, 8)
+	labels := make([]int, x.Rows)
+	for i := range labels {
+		labels[i] = i % 3
+	}
+	want, err := Measure(t.Context(), x, vec.Matrix{}, labels, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+		y := x.Clone()
+		for i, v := range y.Data {
+			y.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		got, err := Measure(t.Context(), y, vec.Matrix{}, labels, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "sharpness", float64(got.Sharpness.K)/math.Ldexp(float64(want.Sharpness.K), -e), 1, 1e-6)
+		near(t, "soft", float64(got.Sharpness.Soft)/math.Ldexp(float64(want.Sharpness.Soft), -e), 1, 1e-6)
+		near(t, "dimension", got.Data.Value, want.Data.Value, 1e-6)
+		if s := got.Sharpness; s.Clashes != 0 || s.I != want.Sharpness.I || s.J != want.Sharpness.J {
+			t.Errorf("scale 2^%d: rows %d and %d, %d equal, want %d and %d", e, s.I, s.J, s.Clashes, want.Sharpness.I, want.Sharpness.J)
+		}
+		if _, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ func NewPair(ctx context.Context, a, b vec.Matrix) (*Pair, error) {
 	if err := check(a, b); err != nil {
 		return nil, err
 	}
+	a, b = rows.Unit(a), rows.Unit(b) // no measure sees a common scale
 	all, err := moments(ctx, a, b, columnMeans(a), columnMeans(b))
 	if err != nil {
 		return nil, err
@@ -266,12 +267,8 @@ func distances(x vec.Matrix) []float64 {
 	n := x.Rows
 	out := make([]float64, n*n)
 	_ = vec.Blocks(context.Background(), n, 16, func(lo, hi int) error {
-		line := make([]float32, n)
 		for i := lo; i < hi; i++ {
-			vec.SquaredL2s(line, x.Row(i), x.Data)
-			for j, v := range line {
-				out[i*n+j] = float64(v)
-			}
+			rows.SquaredL2s(out[i*n:(i+1)*n], x.Row(i), x.Data)
 		}
 		return nil
 	})

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -239,6 +240,7 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 	}
 	r := &Report{Rows: a.Rows, DimA: a.Cols, DimB: b.Cols, Seed: o.Seed}
 	scores := map[string]Score{}
+	full.outlier(r)
 	if err := t.score(ctx, r, scores, full, fs, onRows); err != nil {
 		return nil, err
 	}
@@ -264,12 +266,19 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 		if m.of == nil {
 			if reg == nil {
 				x, err := full.regression(fs, o.Ridge)
+				if errors.Is(err, ErrSolve) {
+					r.leftOut(m.name, err.Error())
+					continue
+				}
 				if err != nil {
 					return nil, err
 				}
 				reg = &x
 			}
-			s = regressionScore(m, reg, o.Confidence)
+			if s = regressionScore(m, reg, o.Confidence); !s.finite() {
+				r.leftOut(m.name, "on some of the rows it has no value")
+				continue
+			}
 			s.Rows = a.Rows
 		} else if !ok {
 			continue
@@ -328,8 +337,8 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 	for _, m := range ms {
 		v, err := m.of(p, t.o)
 		switch {
-		case errors.Is(err, vec.ErrZero):
-			r.Notes = append(r.Notes, fmt.Sprintf("%s is left out: %v.", m.name, err))
+		case errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
+			r.leftOut(m.name, err.Error())
 		case err != nil:
 			return err
 		default:
@@ -341,6 +350,7 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 	}
 	ms = defined
 	t.step()
+	why := make([]error, len(ms))
 	values := func(p *Pair, what string) ([]float64, error) {
 		out := make([]float64, len(ms))
 		for i, m := range ms {
@@ -348,7 +358,10 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 			if err == nil {
 				out[i], err = m.of(p, t.o)
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
+				out[i], why[i] = math.NaN(), fmt.Errorf("%s%w", what, err)
+			case err != nil:
 				return nil, fmt.Errorf("%s%w", what, err)
 			}
 		}
@@ -382,9 +395,37 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 		s.Low, s.High = s.Value-half, min(s.Value+half, 1)
 		dealt := column(chance, i)
 		s.Chance, s.Top = stat.Mean(dealt, nil), slices.Max(dealt)
-		scores[m.name] = s
+		switch {
+		case s.finite():
+			scores[m.name] = s
+		case why[i] != nil:
+			r.leftOut(m.name, why[i].Error())
+		default:
+			r.leftOut(m.name, "on some of the rows it has no value")
+		}
 	}
 	return nil
+}
+
+// finite says whether all figures are numbers, which JSON can hold.
+func (s Score) finite() bool {
+	sum := s.Value + s.Low + s.High + s.Chance + s.Top // of an infinite one it is infinite, or no number
+	return !math.IsNaN(sum) && !math.IsInf(sum, 0)
+}
+
+func (r *Report) leftOut(name, why string) {
+	r.Notes = append(r.Notes, fmt.Sprintf("%s is left out: %s.", name, why))
+}
+
+// outlier notes a row that is nearly all there is of a set: the sums of the others are lost beside it.
+func (p *Pair) outlier(r *Report) {
+	for s, d := range [][]float64{centredNorms(p.a, p.meanA), centredNorms(p.b, p.meanB)} {
+		i := floats.MaxIdx(d)
+		if share := d[i] / floats.Sum(d); share > .9 {
+			r.Notes = append(r.Notes, fmt.Sprintf("Row %d holds %.3g %% of the variance of the %s set, and scores that follow variance are about that row: see whether it is broken, and leave it out.",
+				i, 100*share, [2]string{"first", "second"}[s]))
+		}
+	}
 }
 
 func column(rows [][]float64, j int) []float64 {
@@ -433,7 +474,7 @@ func units(ctx context.Context, p *Pair, f fold, report *Report, o *Options) (*U
 	}
 	r.ForA, r.ForB = u.Best(o.Absolute)
 	switch r.Sparse, err = u.sparse(ctx, f, o.Lambdas, o.Targets, o.Seed); {
-	case errors.Is(err, lasso.ErrConverge):
+	case errors.Is(err, lasso.ErrConverge) || errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
 		report.Notes = append(report.Notes, fmt.Sprintf("Sparse prediction is left out: %v.", err))
 	case err != nil:
 		return nil, err

@@ -719,3 +719,47 @@ func ExampleCompare() {
 	// The same units, in another order: partners correlate 1.00 on average.
 	// 1.000
 }
+
+// No score sees a common scale: float32 squares would be infinite at 1e19 and 0 at 1e-25.
+func TestScales(t *testing.T) {
+	a, b := normal(120, 5, 1), normal(120, 4, 2)
+	for i := range a.Rows {
+		copy(b.Row(i)[:2], a.Row(i)[1:3])
+	}
+	scores := func(b vec.Matrix) *Report {
+		r, err := Compare(t.Context(), a, b, Options{Permutations: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	want := scores(b)
+	for _, e := range []int{63, -83, 120} { // 9e18, 1e-25, 1e36
+		y := b.Clone()
+		for i, v := range y.Data {
+			y.Data[i] = float32(math.Ldexp(float64(v), e))
+		}
+		got := scores(y)
+		if len(got.Scores) != len(measures) {
+			t.Errorf("scale 2^%d: %d scores of %d: %q", e, len(got.Scores), len(measures), got.Notes)
+		}
+		for i, s := range got.Scores {
+			near(t, fmt.Sprintf("scale 2^%d: %s", e, s.Name), s.Value, want.Scores[i].Value, 1e-5)
+			near(t, fmt.Sprintf("scale 2^%d: low of %s", e, s.Name), s.Low, want.Scores[i].Low, 1e-5)
+		}
+	}
+
+	// A row of 1e30 is named, the others keep their neighbours, and what is left goes into JSON. (The mean moves towards it by 1 of 120: 0.8 %.)
+	broken := b.Clone()
+	broken.Row(30)[1] = 1e30
+	r := scores(broken)
+	if !strings.Contains(strings.Join(r.Notes, " "), "Row 30 holds 99.2 % of the variance of the second set") {
+		t.Errorf("notes: %q", r.Notes)
+	}
+	got, _ := r.Score("mutual-knn")
+	plain, _ := want.Score("mutual-knn")
+	near(t, "neighbours beside a row of 1e30", got.Value, plain.Value, .02)
+}
