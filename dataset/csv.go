@@ -22,6 +22,7 @@ type delimited struct {
 	quotes  bool
 	names   []string
 	role    []int // of each column: a place in the vector, or one of the roles below
+	gapless bool  // blank lines are an error, for they may be labels left out
 	array   int   // the column that holds whole vectors, as "[0.1, 0.2]", or -1
 	dim     int
 	row     int
@@ -61,6 +62,7 @@ func openDelimited(f *File, src *source, l *lines, first []byte, o Options, vect
 		return err
 	}
 	head, held := cloneFields(a), d.hold()
+	d.gapless = !vectors && len(head) == 1
 	b, err := d.read()
 	if err != nil && err != io.EOF {
 		return err
@@ -386,6 +388,9 @@ func (d *delimited) next(dst vec.Matrix, b *block) (int, error) {
 				return 0, io.EOF
 			}
 			return i, nil
+		}
+		if err == nil && d.gapless && d.l.blank > 0 {
+			err = fmt.Errorf("line %d is empty; give a label or leave the row out", d.l.blank)
 		}
 		if err == nil && len(fields) != len(d.role) {
 			err = fmt.Errorf("line %d, row %d: it has %d columns, want %d: %w", d.l.n, d.row, len(fields), len(d.role), vec.ErrDim)

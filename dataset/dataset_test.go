@@ -208,7 +208,11 @@ func TestLabels(t *testing.T) {
 		want                  string // the label of each row
 	}{
 		{"x.txt", "cat\ndog, big\ncat\n", "", "cat|dog, big|cat"},
+		{"x.txt", "cat\ndog\n\n \n", "", "cat|dog"},
+		{"x.txt", "# one a row\n\ncat\ndog", "", "cat|dog"},
 		{"x.csv", "label\ncat\ndog\n", "", "cat|dog"},
+		{"x.csv", "id,label\na,cat\n\nb,dog\n", "", "cat|dog"},
+		{"x.txt", "16777216.5\n16777216.6\n", "", "16777216.5|16777216.6"},
 		{"x.csv", "label\n10\n9\n", "", "10|9"},
 		{"x.csv", "id,x,label\na,1,cat\nb,2,dog\n", "", "cat|dog"},
 		{"x.csv", "id,x,y\na,1,cat\nb,2,dog\n", "y", "cat|dog"},
@@ -248,6 +252,37 @@ func TestLabels(t *testing.T) {
 	}
 	if _, err := LoadLabels(filepath.Join(dir, "x.tsv"), Options{Column: "z"}); err == nil || !strings.Contains(err.Error(), `no column "z" of labels; it has class, x`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLabelErrors(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, content, want string
+		is                  error
+	}{
+		{"x.txt", "a\nb\nc\nd\ne\nf\ng\n\ni\n", "line 8 is empty; give a label or leave the row out", nil},
+		{"x.txt", "\na\nb\n", "line 1 is empty", nil},
+		{"x.txt", "a\n\nb\n", "line 2 is empty", nil},
+		{"x.txt", "a\nb\n\nc\n\nd\n", "line 3 is empty", nil},
+		{"x.txt", strings.Repeat("a\n", 5000) + " \r\nb\n", "line 5001 is empty", nil},
+		{"x.csv", "label\na\n\nb\n", "line 3 is empty", nil},
+		{"x.txt", "1\n2\nnan\n", "the label of row 2 is nan; give it one or leave the row out", vec.ErrNotFinite},
+		{"x.csv", "label,x\n1,2\n-Inf,2\n", "the label of row 1 is -Inf", vec.ErrNotFinite},
+		{"x.jsonl", `{"label":"NaN","x":1}`, "the label of row 0 is NaN", vec.ErrNotFinite},
+	} {
+		path := filepath.Join(dir, c.name)
+		writeFile(t, path, []byte(c.content))
+		if l, err := LoadLabels(path, Options{}); err == nil || !strings.Contains(err.Error(), "dataset: "+c.name+": "+c.want) || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%.40q: got %v, %v, want %s", c.content, l, err, c.want)
+		}
+	}
+	_, err := LoadLabels("testdata/labels.parquet#bad", Options{})
+	if !errors.Is(err, vec.ErrNotFinite) || !strings.Contains(err.Error(), "row 1 is NaN") {
+		t.Errorf("a column of doubles gave %v", err)
+	}
+	if l, err := LoadLabels("testdata/labels.parquet#bad", Options{AllowNonFinite: true}); err != nil || len(l.Names) != 3 {
+		t.Errorf("allowed, it gave %v, %v", l, err)
 	}
 }
 

@@ -1,10 +1,15 @@
 package dataset
 
 import (
+	"bytes"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/latent-go/latent/vec"
 )
@@ -36,6 +41,7 @@ func TestGolden(t *testing.T) {
 		{"two.npz#b", "npz", false, false}, {"savetxt.txt", "text", false, false},
 		{"list_float.parquet", "parquet", false, true}, {"list_double.parquet", "parquet", false, true}, {"list_half.parquet", "parquet", false, true},
 		{"fixed.parquet", "parquet", false, true}, {"large_list.parquet", "parquet", false, true}, {"two.parquet#b", "parquet", false, false},
+		{"struct.parquet", "parquet", false, false}, {"struct.parquet#meta.scores", "parquet", false, false},
 		{"f32.safetensors", "safetensors", false, false}, {"f16.safetensors", "safetensors", false, false}, {"f64.safetensors#emb", "safetensors", false, false},
 		{"gensim.bin", "word2vec-binary", false, false}, {"gensim.vec", "word2vec", false, false},
 		{"bf16.safetensors", "safetensors", false, false}, {"i8.safetensors", "safetensors", true, false},
@@ -90,6 +96,7 @@ func TestGoldenLabels(t *testing.T) {
 		{"labels_text.npy", []int{1, 2, 1, 0, 1}, []string{"ant", "cat", "dög"}},
 		{"two.npz#y", []int{0, 1, 2, 3, 4}, []string{"0", "1", "2", "3", "4"}},
 		{"list_float.parquet#title", []int{2, 4, 3, 0, 1}, []string{"", "five", "one", `say "four"`, "two, three"}},
+		{"labels.parquet#y", []int{0, 1, 0}, []string{"0.1", "0.10000000000000002"}},
 		{"list_float.parquet#id", []int{1, 2, 4, 0, 3}, []string{"", "a", "b", "e f", "ç"}},
 	} {
 		l, err := LoadLabels(filepath.Join("testdata", c.file), Options{})
@@ -107,6 +114,9 @@ func TestGoldenErrors(t *testing.T) {
 		"two.npz#c":          `dataset: two.npz: no member "c"; it has a (<f4 (5×3)), b (<f4 (5×3)), y (<i8 (5))`,
 		"two.parquet":        "dataset: two.parquet: more than one column holds vectors; choose one by name, as in FILE#a; it has title (string), a (list of double), b (list of double)",
 		"no_vectors.parquet": "dataset: no_vectors.parquet: no column holds vectors; it has title (string), n (int64): too few vectors",
+		"lz4.parquet":        `dataset: lz4.parquet: column "emb" is written with LZ4, which is not read here; write it with zstd or snappy`,
+		"no_rows.parquet":    "dataset: no_rows.parquet: it holds no rows: too few vectors",
+		"struct.parquet#x":   `dataset: struct.parquet: no column "x" that holds vectors; it has emb (list of double), meta.scores (list of double, in a struct: read if named), points.list.element.x (list of double, in a struct: read if named), map.key_value.key (string), map.key_value.value (list of float, in a struct: read if named)`,
 		"null.parquet":       `dataset: null.parquet: row 2 of column "emb" is null or empty; leave the row out: dimensions differ`,
 		"labels_i8.npy":      "dataset: labels_i8.npy: an array of shape (5) holds no vectors, which take two dimensions: rows and values: dimensions differ",
 		"labels_text.npy":    "dataset: labels_text.npy: it holds <U3 (5), which are no real numbers; write it with x.astype('float32')",
@@ -118,5 +128,53 @@ func TestGoldenErrors(t *testing.T) {
 		if err == nil || strings.ReplaceAll(err.Error(), `\`, "/") != want {
 			t.Errorf("%s:\n got %v\nwant %s", file, err, want)
 		}
+	}
+}
+
+// TestLZ4 refuses LZ4 in any column that is to be read, whichever of the two the file says it is; make.py wrote LZ4_RAW.
+func TestLZ4(t *testing.T) {
+	raw, err := os.ReadFile("testdata/lz4.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	footer := bytes.Index(raw[4:], []byte("schema")) + 4
+	was, is := []byte{0x15, 7 << 1}, []byte{0x15, 5 << 1} // an int32 of Thrift's compact protocol
+	if n := bytes.Count(raw[footer:], was); n != 2 {
+		t.Fatalf("the footer names LZ4_RAW %d times, want once for each of 2 columns", n)
+	}
+	old := append(bytes.Clone(raw[:footer]), bytes.ReplaceAll(raw[footer:], was, is)...)
+	text := append(bytes.Clone(raw[:footer]), bytes.Replace(raw[footer:], was, is, 1)...)
+	for name, b := range map[string][]byte{"raw": raw, "old": old, "both": text} {
+		for vectors, column := range map[bool]string{true: "emb", false: "id"} {
+			_, err := open(bytesSource("x.parquet", b), Options{}, vectors)
+			if want := `column "` + column + `" is written with LZ4`; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %s", name, err, want)
+			}
+		}
+	}
+}
+
+func TestNoRows(t *testing.T) {
+	for _, load := range []func(string, Options) error{
+		func(p string, o Options) error { _, err := Load(p, o); return err },
+		func(p string, o Options) error { _, err := LoadLabels(p, o); return err },
+	} {
+		if err := load("testdata/no_rows.parquet", Options{}); !errors.Is(err, vec.ErrTooFew) || !strings.Contains(err.Error(), "holds no rows") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// TestListNames takes a list for one by its shape, as Spark names its levels otherwise than Arrow.
+func TestListNames(t *testing.T) {
+	schema := parquet.NewSchema("x", parquet.Group{"emb": parquet.Group{"bag": parquet.Repeated(parquet.Group{"array_element": floats})}})
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[any](&b, schema)
+	_, err := w.WriteRows([]parquet.Row{{parquet.FloatValue(1).Level(0, 1, 0), parquet.FloatValue(2).Level(1, 1, 0)}})
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err := loadBytes("x.parquet", b.String(), Options{}); err != nil || !slices.Equal(s.X.Data, []float32{1, 2}) {
+		t.Errorf("got %v, %v", s, err)
 	}
 }

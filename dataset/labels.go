@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ type Labels struct {
 
 // LoadLabels reads one label a row: a one-dimensional array of integers or strings (npy, npz, IDX), a column (Parquet,
 // JSONL, CSV, TSV; o.Column names it unless it is the only one or called label), or a plain text file, one label a line.
+// Labels are one if their text is, so none are merged by rounding. A label that is NaN or infinite gives
+// vec.ErrNotFinite, unless o allows it; a blank line between lines of labels is an error.
 func LoadLabels(path string, o Options) (*Labels, error) {
 	o.VectorsOnly = false
 	f, err := openPath(path, o, false)
@@ -39,7 +42,12 @@ func LoadLabels(path string, o Options) (*Labels, error) {
 		if err != nil {
 			return nil, err
 		}
-		values = append(values, f.Column(name)...)
+		for _, v := range f.Column(name) {
+			if x, err := strconv.ParseFloat(v, 64); err == nil && (math.IsNaN(x) || math.IsInf(x, 0)) && !o.AllowNonFinite {
+				return nil, f.src.wrap(fmt.Errorf("the label of row %d is %s; give it one or leave the row out: %w", len(values), v, vec.ErrNotFinite))
+			}
+			values = append(values, v)
+		}
 	}
 	if len(values) == 0 {
 		return nil, f.src.wrap(fmt.Errorf("it holds no labels: %w", vec.ErrTooFew))

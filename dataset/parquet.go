@@ -40,6 +40,9 @@ func openParquet(f *File, src *source, o Options, vectors bool) (err error) {
 	if n := file.NumRows(); n < 0 || n > src.size*maxDim { // rows that repeat may take less than a byte, but not as little as that
 		return fmt.Errorf("%d rows in %d bytes are past belief; is the file damaged?", file.NumRows(), src.size)
 	}
+	if d.total == 0 {
+		return fmt.Errorf("it holds no rows: %w", vec.ErrTooFew)
+	}
 	var lists, texts []*parquet.Column
 	var listNames, textNames, described []string
 	halves := halfColumns(file)
@@ -47,8 +50,15 @@ func openParquet(f *File, src *source, o Options, vectors bool) (err error) {
 		name := columnName(c)
 		switch {
 		case c.MaxRepetitionLevel() == 1 && (numeric(c.Type()) || halves[i]):
-			lists, listNames = append(lists, c), append(listNames, name)
-			described = append(described, fmt.Sprintf("%s (list of %s)", name, strings.ToLower(c.Type().String())))
+			what := "list of " + strings.ToLower(c.Type().String())
+			whole := isList(file, c)
+			if !whole {
+				what += ", in a struct: read if named"
+			}
+			if whole || name == o.Column {
+				lists, listNames = append(lists, c), append(listNames, name)
+			}
+			described = append(described, name+" ("+what+")")
 			continue
 		case c.MaxRepetitionLevel() == 0 && textual(c.Type()):
 			texts, textNames = append(texts, c), append(textNames, name)
@@ -64,13 +74,17 @@ func openParquet(f *File, src *source, o Options, vectors bool) (err error) {
 		if lists[i].Optional() {
 			d.null--
 		}
-		d.vector = newCursor(lists[i])
+		if d.vector, err = newCursor(file, lists[i]); err != nil {
+			return err
+		}
 		d.dim, err = d.list(nil) // the first one
 		d.vector.close()
 		if err != nil {
 			return err
 		}
-		d.vector = newCursor(lists[i])
+		if d.vector, err = newCursor(file, lists[i]); err != nil {
+			return err
+		}
 		src.closers = append(src.closers, d.vector.close)
 	}
 	id, err := pickID(textNames, o)
@@ -81,17 +95,20 @@ func openParquet(f *File, src *source, o Options, vectors bool) (err error) {
 		id = -1
 	}
 	for i, c := range texts {
-		switch {
-		case o.VectorsOnly:
-		case i == id:
-			f.hasIDs, d.id = true, newCursor(c)
-			src.closers = append(src.closers, d.id.close)
-		default:
-			f.columns = append(f.columns, textNames[i])
-			t := newCursor(c)
-			d.text = append(d.text, t)
-			src.closers = append(src.closers, t.close)
+		if o.VectorsOnly {
+			break
 		}
+		t, err := newCursor(file, c)
+		if err != nil {
+			return err
+		}
+		src.closers = append(src.closers, t.close)
+		if i == id {
+			f.hasIDs, d.id = true, t
+			continue
+		}
+		f.columns = append(f.columns, textNames[i])
+		d.text = append(d.text, t)
 	}
 	f.format, f.rows, f.dim, f.dec = "parquet", d.total, d.dim, d
 	return nil
@@ -145,6 +162,18 @@ func columnName(c *parquet.Column) string {
 	return strings.Join(path, ".")
 }
 
+// isList tells a column that is a list of leaf and nothing else, whatever its writer calls the two levels within, from a
+// list in a struct, a field of a list of structs, and the keys and values of a map.
+func isList(file *parquet.File, leaf *parquet.Column) bool {
+	path := leaf.Path()
+	for c := file.Root().Column(path[0]); c != nil && !c.Leaf(); c = c.Columns()[0] {
+		if len(c.Columns()) != 1 {
+			return false
+		}
+	}
+	return len(path) <= 3
+}
+
 func numeric(t parquet.Type) bool {
 	switch t.Kind() {
 	case parquet.Float, parquet.Double, parquet.Int32, parquet.Int64:
@@ -188,8 +217,15 @@ type cursor struct {
 	levels  []byte // 0 where a row begins
 }
 
-func newCursor(c *parquet.Column) *cursor {
-	return &cursor{pages: c.Pages(), buf: make([]parquet.Value, 1024)}
+// newCursor refuses LZ4: to learn how long a page is, the library doubles a buffer until it fits, which of a damaged
+// page never ends, and of LZ4 as Hadoop frames it makes garbage.
+func newCursor(file *parquet.File, c *parquet.Column) (*cursor, error) {
+	for _, g := range file.Metadata().RowGroups {
+		if codec := g.Columns[c.Index()].MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw {
+			return nil, fmt.Errorf("column %q is written with LZ4, which is not read here; write it with zstd or snappy", columnName(c))
+		}
+	}
+	return &cursor{pages: c.Pages(), buf: make([]parquet.Value, 1024)}, nil
 }
 
 func (c *cursor) close() error {

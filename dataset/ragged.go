@@ -341,14 +341,22 @@ func (r *Ragged) fromParquet(src *source, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.nested(nested[i], o); err != nil {
+	tokens, err := newCursor(file, nested[i])
+	if err != nil {
+		return err
+	}
+	defer tokens.close()
+	if err := r.nested(tokens, nested[i].MaxDefinitionLevel(), o); err != nil {
 		return fmt.Errorf("column %s: %w", nestedNames[i], err)
 	}
 	id, err := pickID(textNames, o)
 	if err != nil || id < 0 || o.VectorsOnly {
 		return err
 	}
-	c := newCursor(texts[id])
+	c, err := newCursor(file, texts[id])
+	if err != nil {
+		return err
+	}
 	defer c.close()
 	for i := range r.Len() {
 		s, err := c.text()
@@ -360,11 +368,10 @@ func (r *Ragged) fromParquet(src *source, o Options) (err error) {
 	return nil
 }
 
-// nested reads lists of lists: a value begins a row at repetition level 0, a vector at 1.
-func (r *Ragged) nested(column *parquet.Column, o Options) error {
-	c := newCursor(column)
-	defer c.close()
-	full, width := column.MaxDefinitionLevel(), 0
+// nested reads lists of lists: a value begins a row at repetition level 0, a vector at 1, and is there at the
+// definition level full.
+func (r *Ragged) nested(c *cursor, full int, o Options) error {
+	width := 0
 	endVector := func() error {
 		if r.X.Cols == 0 {
 			r.X.Cols = width

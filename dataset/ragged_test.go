@@ -246,6 +246,7 @@ func TestRaggedErrors(t *testing.T) {
 		{"x.parquet", parquetOf([][]float32{{1, 2}}, [][]float32{{1, 2}, {1}}), vec.ErrDim, "vector 1 of row 1 has 1 values, want 2"},
 		{"x.parquet", parquetOf([][]float32{{1, 2}}, nil), vec.ErrTooFew, "row 1"},
 		{"x.parquet", parquetOf([][]float32{{1, 2}}, [][]float32{{1, 2}, {}}), vec.ErrTooFew, "row 1"},
+		{"x.parquet", nestedParquet(parquet.Compressed(floats, &parquet.Lz4Raw), nil, raggedSets...), nil, `x.parquet: column "tokens" is written with LZ4`},
 		{"x.parquet", flat.Bytes(), vec.ErrTooFew, "in 1 lists"},
 		{"x.txt", []byte("1 2 3\n"), nil, "begins with"},
 		{"x.npy", nil, nil, "empty"},
@@ -268,7 +269,7 @@ func FuzzRagged(f *testing.F) {
 	for _, b := range [][]byte{
 		npz(zip.Store, map[string][]byte{"x.npy": x, "offsets.npy": npyInts(0, 2, 3, 6)}),
 		npz(zip.Deflate, map[string][]byte{"x.npy": x, "lengths.npy": npyInts(2, 1, 3)}),
-		npyCube(raggedX, 3), raggedParquet(), []byte(raggedJSONL), []byte(`[[[1,2],[3,4]],[[5,6]]]`),
+		npyCube(raggedX, 3), raggedParquet(), nestedParquet(parquet.Compressed(floats, &parquet.Lz4Raw), nil, raggedSets...), []byte(raggedJSONL), []byte(`[[[1,2],[3,4]],[[5,6]]]`),
 		[]byte(`[{"v":[[1,2],[3,4]]}]`), []byte("[[1,2]]\n[[3,4]]"),
 	} {
 		f.Add(b)

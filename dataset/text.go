@@ -21,6 +21,7 @@ type lines struct {
 	long  []byte   // a line longer than the buffer of r
 	ahead [][]byte // lines given back
 	n     int      // number of the last line, from 1
+	blank int      // number of the first blank line that content has passed over on its way to another, or 0
 }
 
 // next returns the next line without its newline. It is good until the next call.
@@ -62,11 +63,16 @@ func (l *lines) back(ls ...[]byte) {
 
 // content returns the next line that is not blank.
 func (l *lines) content() ([]byte, error) {
+	from := l.n + 1
 	for {
 		b, err := l.next()
-		if err != nil || len(bytes.TrimSpace(b)) > 0 {
-			return b, err
+		if err == nil && len(bytes.TrimSpace(b)) == 0 {
+			continue
 		}
+		if err == nil && l.n > from && l.blank == 0 {
+			l.blank = from
+		}
+		return b, err
 	}
 }
 
@@ -98,6 +104,7 @@ func openText(f *File, src *source, o Options, vectors bool) error {
 	first, err := l.content()
 	for err == nil && first[0] == '#' && !numbersAfterFirst(first) { // as numpy.savetxt writes a header
 		first, err = l.content()
+		l.blank = 0 // between a header and the rows
 	}
 	if err == io.EOF {
 		return errors.New("it is blank")

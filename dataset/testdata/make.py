@@ -36,6 +36,11 @@ for name, t in {"list_float": pa.list_(pa.float32()), "list_double": pa.list_(pa
     pq.write_table(table, f"{name}.parquet", row_group_size=2, compression="zstd" if name == "fixed" else "snappy")
 pq.write_table(pa.table({"title": titles, "a": rows, "b": rows}), "two.parquet")
 pq.write_table(pa.table({"title": titles, "n": [1, 2, 3, 4, 5]}), "no_vectors.parquet")
+pq.write_table(pa.table({"id": ids, "emb": rows}), "lz4.parquet", compression="lz4")
+pq.write_table(pa.table({"emb": rows, "meta": [{"scores": r} for r in rows], "points": [[{"x": 1.0}]] * n,
+    "map": pa.array([[("k", 1.0)]] * n, pa.map_(pa.string(), pa.float32()))}), "struct.parquet")
+pq.write_table(pa.table({"emb": pa.array([], pa.list_(pa.float32()))}), "no_rows.parquet")
+pq.write_table(pa.table({"y": [0.1, np.nextafter(0.1, 1), 0.1], "bad": [1, float("nan"), 2]}), "labels.parquet")
 pq.write_table(pa.table({"emb": [rows[0], rows[1], None, rows[3], rows[4]]}), "null.parquet")
 
 for name, t in {"f32": np.float32, "f16": np.float16, "f64": np.float64}.items():
