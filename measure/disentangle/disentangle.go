@@ -79,7 +79,7 @@ type Report struct {
 	InfoE float64 `json:"info_e"` // explicitness: 1 all read off linearly, 0 none; at best 1
 	InfoC float64 `json:"info_c"` // compactness, 0 to 1
 
-	NMI      [][]float64 `json:"nmi"`      // latent by source: I(latent; source)/H(source), cut at 1: the estimate from neighbours exceeds H by about classes/2n where classes lie apart
+	NMI      [][]float64 `json:"nmi"`      // latent by source: I(latent; source)/H(source), cut at 1: the estimate from neighbours exceeds H by about (classes-1)/2n nats where classes lie apart
 	Active   []bool      `json:"active"`   // latents that vary enough to count
 	Explicit []float64   `json:"explicit"` // InfoE of each source
 	GapM     float64     `json:"gap_m"`    // mean over active latents of the largest NMI less the second: kept by the paper as a contrast
