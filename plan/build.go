@@ -72,7 +72,7 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 		}
 		sample = ix.rotate.Apply(vec.Matrix{}, sample)
 	}
-	c, err := fitCodec(ctx, p.Codec, sample, o.Seed)
+	c, err := FitCodec(ctx, p.Codec, sample, o.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("plan: %s: %w", p, err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// fitCodec fits the codec that a plan names, such as "sq8" or "pq:98x4", to the rows of x.
-func fitCodec(ctx context.Context, spec string, x vec.Matrix, seed uint64) (quantize.Codec, error) {
+// FitCodec fits the codec that a plan names, such as "sq8" or "pq:98x4", to the rows of x.
+func FitCodec(ctx context.Context, spec string, x vec.Matrix, seed uint64) (quantize.Codec, error) {
 	name, arg, _ := strings.Cut(spec, ":")
 	m, bits, _ := strings.Cut(arg, "x")
 	number, _ := strconv.Atoi(m) // Parse saw to it

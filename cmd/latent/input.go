@@ -102,6 +102,20 @@ func writable(path string) error {
 	return os.Remove(probe.Name())
 }
 
+// outputs says, before long work, whether files can be written at paths, none of which may be the input; "" stands for
+// no file.
+func outputs(in string, paths ...string) error {
+	for _, path := range paths {
+		if err := writable(path); err != nil {
+			return err
+		}
+		if err := notInput(path, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // notInput says that a command would write over what it reads.
 func notInput(out, in string) error {
 	a, errA := os.Stat(out)

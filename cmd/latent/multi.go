@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -12,9 +13,7 @@ import (
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/dataset"
 	"github.com/latent-go/latent/index/muvera"
-	"github.com/latent-go/latent/quantize"
-	"github.com/latent-go/latent/quantize/scalar"
-	"github.com/latent-go/latent/vec"
+	"github.com/latent-go/latent/plan"
 )
 
 func newMulti(e *env) *cobra.Command {
@@ -80,20 +79,8 @@ func newMultiBuild(e *env) *cobra.Command {
 	return c
 }
 
-// tokenCodec makes the codec of that name for the rows of x.
-func tokenCodec(name string, x vec.Matrix) (quantize.Codec, error) {
-	switch name {
-	case "f32":
-		return scalar.Float32(x.Cols), nil
-	case "f16":
-		return scalar.Float16(x.Cols), nil
-	case "sq8":
-		return scalar.FitInt8(x, scalar.Options{})
-	case "sq4":
-		return scalar.FitInt4(x, scalar.Options{})
-	}
-	return nil, misuse("--codec %q: want f32, f16, sq8 or sq4", name)
-}
+// tokenCodecs are those that token vectors can be kept by.
+var tokenCodecs = []string{"f32", "f16", "sq8", "sq4"}
 
 func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) error {
 	begin := time.Now()
@@ -103,6 +90,9 @@ func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) 
 	if f.encoder.Bits < 0 {
 		return misuse("--bits %d: want at least 1, or 0 for 5", f.encoder.Bits)
 	}
+	if !slices.Contains(tokenCodecs, f.codec) {
+		return misuse("--codec %q: want f32, f16, sq8 or sq4", f.codec)
+	}
 	if err := artifact.Vacant(f.out, muvera.ManifestFile, f.replace); err != nil {
 		return withReplace(err)
 	}
@@ -110,7 +100,7 @@ func runMultiBuild(ctx context.Context, e *env, f multiBuildFlags, path string) 
 	if err != nil {
 		return err
 	}
-	codec, err := tokenCodec(f.codec, set.X)
+	codec, err := plan.FitCodec(ctx, f.codec, set.X, f.encoder.Seed)
 	if err != nil {
 		return err
 	}

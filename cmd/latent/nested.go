@@ -168,13 +168,8 @@ func runNested(ctx context.Context, e *env, f nestedFlags, arg string) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range []string{f.out, f.save} {
-		if err := writable(path); err != nil {
-			return err
-		}
-		if err := notInput(path, arg); err != nil {
-			return err
-		}
+	if err := outputs(arg, f.out, f.save); err != nil {
+		return err
 	}
 	in, err := f.load(ctx, e, arg)
 	if err != nil {

@@ -89,13 +89,8 @@ func runReduce(ctx context.Context, e *env, f reduceFlags, arg string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	for _, path := range []string{f.out, f.save} {
-		if err := writable(path); err != nil {
-			return err
-		}
-		if err := notInput(path, arg); err != nil {
-			return err
-		}
+	if err := outputs(arg, f.out, f.save); err != nil {
+		return err
 	}
 	in, err := f.load(ctx, e, arg)
 	if err != nil {

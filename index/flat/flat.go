@@ -9,7 +9,6 @@ package flat
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -49,26 +48,12 @@ func New(c quantize.Codec, m vec.Metric) *Index {
 	if m > vec.Manhattan {
 		panic("flat: no " + m.String())
 	}
-	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: keepsFloats(c), rows: map[uint32]int{}, last: -1}
+	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: quantize.KeepsFloats(c), rows: map[uint32]int{}, last: -1}
 	ix.scanners.New = func() any {
 		q := make([]float32, c.Dim())
 		return &scanner{q: q, scorer: c.Scorer(m, q), dist: make([]float32, scanRows)}
 	}
 	return ix
-}
-
-// keepsFloats reports whether the codes of c are float32 values as this machine keeps them, by encoding some.
-func keepsFloats(c quantize.Codec) bool {
-	if c.CodeSize() != 4*c.Dim() {
-		return false
-	}
-	r := rand.New(rand.NewPCG(1, 2))
-	v := make([]float32, c.Dim())
-	for i := range v {
-		v[i] = float32(r.NormFloat64())
-	}
-	same := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
-	return string(c.Encode(nil, v)) == string(same)
 }
 
 // Codec returns the codec of the stored vectors.

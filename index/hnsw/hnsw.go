@@ -124,7 +124,7 @@ func New(c quantize.Codec, o Options) (*Index, error) {
 	}
 	ix := &Index{codec: c, o: o, dim: c.Dim(), codeSize: c.CodeSize(), slots: map[uint32]uint32{}, last: -1}
 	ix.entry = none
-	ix.isFloat = keepsFloats(c)
+	ix.isFloat = quantize.KeepsFloats(c)
 	ix.searchers.New = func() any { return newSearcher(ix) }
 	return ix, nil
 }
@@ -217,18 +217,3 @@ func (ix *Index) vector(scratch []float32, slot uint32) []float32 {
 	}
 	return ix.codec.Decode(scratch, code)
 }
-
-// keepsFloats reports whether the codes of c are float32 values as this machine keeps them, by encoding some.
-func keepsFloats(c quantize.Codec) bool {
-	if c.CodeSize() != 4*c.Dim() {
-		return false
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	v := make([]float32, c.Dim())
-	for i := range v {
-		v[i] = float32(rng.NormFloat64())
-	}
-	return string(artifact.Numbers("", v).Data) == string(c.Encode(nil, v)) && !bigEndian
-}
-
-var bigEndian = func() bool { one := uint16(1); return *(*byte)(unsafe.Pointer(&one)) == 0 }()
