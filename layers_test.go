@@ -17,6 +17,7 @@ const module = "github.com/latent-go/latent"
 var layers = []string{
 	"cmd/latent",
 	"papers",
+	"client",
 	"server",
 	"recipe",
 	"collection",
@@ -55,6 +56,10 @@ var owners = map[string][]string{
 	"github.com/parquet-go/parquet-go": {"dataset"},
 	"github.com/gomlx/":                {"nn", "model", "recipe"},
 	"github.com/cockroachdb/pebble":    {"collection", "papers"},
+	"github.com/RoaringBitmap/roaring": {"collection"},
+	"github.com/danielgtaylor/huma":    {"server"},
+	"github.com/prometheus":            {"server"},
+	"google.golang.org/grpc":           {"server"},
 }
 
 type pkg struct {
