@@ -8,6 +8,9 @@
 // noise 0 and no ambient given they hold to float32 rounding. A larger ambient turns that space into a random subspace of the
 // wider one, which changes no distance. The same Spec gives the same bytes, whatever GOMAXPROCS is, and fewer
 // rows are the first rows of more.
+//
+// [Sprites] and [Mixed] are data of known sources instead, one row for each combination of their levels: what a measure of
+// disentanglement is checked against.
 package synthetic
 
 import (
