@@ -2,8 +2,10 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -34,30 +36,68 @@ func isSafetensors(head []byte) bool {
 	return n >= 2 && n <= maxTensorHeader
 }
 
-// openSafetensors reads the header: its length, then JSON that says where each tensor lies after it.
-func openSafetensors(f *File, src *source, o Options) error {
+// safetensorsHeader reads what begins the file: the header's length, then JSON that says where each tensor lies after it.
+// It returns the tensors by name and the place from which their offsets count.
+func safetensorsHeader(src *source) (map[string]tensor, int64, error) {
 	b, err := src.take(8)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	n := int64(binary.LittleEndian.Uint64(b))
-	if b, err = src.take(n); err != nil {
-		return err
+	n := binary.LittleEndian.Uint64(b)
+	if n > maxTensorHeader {
+		return nil, 0, fmt.Errorf("its header is damaged: a length of %d bytes, the format allows %d", n, maxTensorHeader)
+	}
+	if b, err = src.take(int64(n)); err != nil {
+		return nil, 0, err
 	}
 	var header map[string]json.RawMessage
 	if err := json.Unmarshal(b, &header); err != nil {
-		return fmt.Errorf("its header is damaged: %w", err)
+		return nil, 0, fmt.Errorf("its header is damaged: %w", err)
 	}
 	delete(header, "__metadata__")
-	names := slices.Sorted(maps.Keys(header))
-	var candidates, described []string
-	tensors := map[string]tensor{}
-	for _, name := range names {
+	tensors := make(map[string]tensor, len(header))
+	for name, raw := range header {
 		var t tensor
-		if err := json.Unmarshal(header[name], &t); err != nil {
-			return fmt.Errorf("its header is damaged: tensor %q: %w", name, err)
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return nil, 0, fmt.Errorf("its header is damaged: tensor %q: %w", name, err)
+		}
+		if t.Offsets[0] > t.Offsets[1] || t.Offsets[1] > 1<<56 {
+			return nil, 0, fmt.Errorf("its header is damaged: tensor %q lies from %d to %d", name, t.Offsets[0], t.Offsets[1])
 		}
 		tensors[name] = t
+	}
+	return tensors, 8 + int64(n), nil
+}
+
+// layout says where in src the tensor lies, as a matrix: a tensor of one axis is one row, what follows the first axis of
+// several is of one row.
+func (t tensor) layout(src *source, name string, start int64) (layout, error) {
+	shape := t.Shape
+	if len(shape) < 2 {
+		shape = append([]uint64{1}, shape...)
+	}
+	if len(shape) < 2 {
+		shape = []uint64{1, 1}
+	}
+	l, err := newLayout(src, tensorNumbers[t.Type], false, start+int64(t.Offsets[0]), shape, false)
+	if err != nil {
+		return l, fmt.Errorf("tensor %q: %w", name, err)
+	}
+	if got := int64(t.Offsets[1] - t.Offsets[0]); got != int64(l.rows)*l.rowBytes() {
+		return l, fmt.Errorf("its header is damaged: tensor %q of %s %s has %d bytes, want %d", name, t.Type, shapeString(t.Shape), got, int64(l.rows)*l.rowBytes())
+	}
+	return l, nil
+}
+
+// openSafetensors opens the one tensor that can be vectors, or the one that is named.
+func openSafetensors(f *File, src *source, o Options) error {
+	tensors, start, err := safetensorsHeader(src)
+	if err != nil {
+		return err
+	}
+	var candidates, described []string
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		t := tensors[name]
 		described = append(described, fmt.Sprintf("%s (%s %s)", name, t.Type, shapeString(t.Shape)))
 		if len(t.Shape) >= 2 && tensorNumbers[t.Type] != 0 {
 			candidates = append(candidates, name)
@@ -67,19 +107,67 @@ func openSafetensors(f *File, src *source, o Options) error {
 	if err != nil {
 		return err
 	}
-	name := candidates[i]
-	t := tensors[name]
-	if t.Offsets[0] > t.Offsets[1] || t.Offsets[1] > 1<<56 {
-		return fmt.Errorf("its header is damaged: tensor %q lies from %d to %d", name, t.Offsets[0], t.Offsets[1])
-	}
-	l, err := newLayout(src, tensorNumbers[t.Type], false, 8+n+int64(t.Offsets[0]), t.Shape, false)
+	l, err := tensors[candidates[i]].layout(src, candidates[i], start)
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", name, err)
-	}
-	if got := int64(t.Offsets[1] - t.Offsets[0]); got != int64(l.rows)*l.rowBytes() {
-		return fmt.Errorf("its header is damaged: tensor %q of %s %s has %d bytes, want %d", name, t.Type, shapeString(t.Shape), got, int64(l.rows)*l.rowBytes())
+		return err
 	}
 	return f.use("safetensors", l, src)
+}
+
+// LoadTensors reads every tensor of floating-point numbers in a safetensors file, as the weights of a model are kept. A
+// tensor of one axis comes as a matrix of one row, and one of more than two with all that follows its first axis in a
+// row. Tensors of integers are passed over. Errors are as for Open.
+func LoadTensors(path string) (map[string]vec.Matrix, error) {
+	src, err := openSource(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	defer src.close()
+	out, err := loadTensors(src)
+	if err != nil {
+		return nil, src.wrap(err)
+	}
+	return out, nil
+}
+
+func loadTensors(src *source) (map[string]vec.Matrix, error) {
+	if !isSafetensors(src.peek(10)) {
+		return nil, errors.New("it is not a safetensors file")
+	}
+	tensors, start, err := safetensorsHeader(src)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Collect(maps.Keys(tensors))
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(tensors[a].Offsets[0], tensors[b].Offsets[0]), cmp.Compare(a, b))
+	})
+	out := map[string]vec.Matrix{}
+	for _, name := range names {
+		if t := tensors[name]; tensorNumbers[t.Type] != 0 && !tensorNumbers[t.Type].integer() {
+			l, err := t.layout(src, name, start)
+			if err != nil {
+				return nil, err
+			}
+			if l.at < src.taken {
+				return nil, fmt.Errorf("its header is damaged: tensor %q begins at byte %d, where another lies", name, l.at)
+			}
+			if err := src.skipTo(l.at); err != nil {
+				return nil, err
+			}
+			b, err := src.take(int64(l.rows) * l.rowBytes())
+			if err != nil {
+				return nil, err
+			}
+			x := vec.NewMatrix(l.rows, l.cols)
+			l.num.float32s(x.Data, b, false)
+			if err := x.Check(); err != nil {
+				return nil, fmt.Errorf("tensor %q: %w", name, err)
+			}
+			out[name] = x
+		}
+	}
+	return out, nil
 }
 
 // writeSafetensors writes one tensor, called vectors.
