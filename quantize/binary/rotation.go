@@ -65,27 +65,8 @@ func (r *rotation) inverse(x, t []float32) {
 	}
 }
 
-// hadamard multiplies x, whose length n is a power of two, by the orthogonal Hadamard matrix, which is its own inverse:
-// two of the log₂n levels at a time.
+// hadamard multiplies x, whose length is a power of two, by the orthogonal Hadamard matrix, which is its own inverse.
 func hadamard(x []float32) {
-	n, h := len(x), 1
-	for ; 4*h <= n; h *= 4 {
-		for at := 0; at < n; at += 4 * h {
-			a, b := x[at:at+h:at+h], x[at+h:at+2*h:at+2*h]
-			c, d := x[at+2*h:at+3*h:at+3*h], x[at+3*h:at+4*h:at+4*h]
-			b, c, d = b[:len(a)], c[:len(a)], d[:len(a)]
-			for i := range a {
-				s, t := a[i]+b[i], a[i]-b[i]
-				u, v := c[i]+d[i], c[i]-d[i]
-				a[i], b[i], c[i], d[i] = s+u, t+v, s-u, t-v
-			}
-		}
-	}
-	if h < n {
-		a, b := x[:h], x[h:]
-		for i := range a {
-			a[i], b[i] = a[i]+b[i], a[i]-b[i]
-		}
-	}
-	vec.Scale(x, x, float32(1/math.Sqrt(float64(n))))
+	vec.Hadamard(x)
+	vec.Scale(x, x, float32(1/math.Sqrt(float64(len(x)))))
 }
