@@ -1,0 +1,56 @@
+package nn
+
+import (
+	"path"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+)
+
+// AdamW is Adam with weight decay for the weights of layers only, and with their gradients clipped each by itself. Options.Decay
+// is for all variables, biases and codebooks too. Source: Loshchilov and Hutter 2019, with the groups of optax.
+type AdamW struct {
+	Decay float64 // weights lose rate·Decay of themselves each step
+	Clip  float64 // each number of a gradient is cut to ±Clip, where there is decay; 0 means no limit
+	Name  string  // sets apart what several optimizers keep in the same weights
+	// Decays says which variables decay, by path; nil means those called "weights", as layers call them.
+	Decays func(path string) bool
+}
+
+// UpdateGraphWithGradients implements Optimizer.
+func (a AdamW) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, dtype dtypes.DType) {
+	decays := a.Decays
+	if decays == nil {
+		decays = func(p string) bool { return path.Base(p) == "weights" }
+	}
+	type decaying struct {
+		v   *model.Variable
+		was *Node
+	}
+	var list []decaying
+	g := gradients[0].Graph()
+	i := 0
+	clipped := make([]*Node, len(gradients))
+	for v := range scope.IterVariables() {
+		if !v.Trainable || !v.InUseByGraph(g) {
+			continue
+		}
+		clipped[i] = gradients[i]
+		if decays(v.Path()) {
+			list = append(list, decaying{v, v.NodeValue(g)})
+			if a.Clip > 0 {
+				clipped[i] = ClipScalar(clipped[i], -a.Clip, a.Clip)
+			}
+		}
+		i++
+	}
+	optimizer.Adam().Scope("#adam"+a.Name).Epsilon(1e-8).Done().(Optimizer).UpdateGraphWithGradients(scope, clipped, dtype)
+	rate := optimizer.LearningRateVar(scope, dtype, 0).NodeValue(g)
+	for _, d := range list {
+		was := d.was
+		loss := MulScalar(Mul(ConvertDType(rate, was.DType()), was), a.Decay)
+		d.v.SetNodeValue(Sub(d.v.NodeValue(g), loss))
+	}
+}

@@ -1,0 +1,53 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/activation"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// Dense is x·w + b for x of shape (batch, in): GoMLX's layers.Dense, under the same names of variables, for small layers.
+// There GoMLX's pure Go backend is slow in the gradient alone: products of less than 4 million multiplications whose
+// operands lie transposed run at about a twentieth of its speed. Here the operands are turned round first. Steps of a
+// network 48-64-64-4-64-64-48 on batches of 128 took 2.4 ms instead of 7.
+func Dense(scope *model.Scope, x *Node, out int) *Node {
+	x.AssertRank(2)
+	scope = scope.In("dense")
+	g := x.Graph()
+	w := scope.VariableWithShape("weights", shapes.Make(x.DType(), x.Shape().Dim(1), out)).NodeValue(g)
+	b := scope.VariableWithShape("biases", shapes.Make(x.DType(), out)).NodeValue(g)
+	return Add(product(x, w), InsertAxes(b, 0))
+}
+
+// product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.
+func product(x, w *Node) *Node {
+	var v *Node // the gradient of the product, which is known before those of the factors are asked for
+	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node { return Dot(v, Transpose(w, 0, 1)).Product() })
+	wGrad := IdentityWithCustomGradient(w, func(_, _ *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
+	return IdentityWithCustomGradient(Dot(xGrad, wGrad).Product(), func(_, dy *Node) *Node {
+		v = dy
+		return dy
+	})
+}
+
+// MLP is layers of these widths, the last being the output, with ReLU between them. Weights start uniform in ±1/√in and
+// biases at 0.
+func MLP(scope *model.Scope, x *Node, widths ...int) *Node {
+	scope = scope.WithInitializer(func(g *Graph, s shapes.Shape) *Node {
+		if s.Rank() < 2 {
+			return Zeros(g, s)
+		}
+		end := 1 / math.Sqrt(float64(s.Dim(0)))
+		return AddScalar(MulScalar(scope.RandomUniform(g, s), 2*end), -end)
+	})
+	for i, width := range widths {
+		x = Dense(scope.In("layer%d", i), x, width)
+		if i < len(widths)-1 {
+			x = activation.Relu(x)
+		}
+	}
+	return x
+}
