@@ -2,93 +2,19 @@ package sentence_test
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/latent-go/latent/dataset/catalog"
 	"github.com/latent-go/latent/model/sentence"
+	"github.com/latent-go/latent/model/sentence/sentencetest"
 	"github.com/latent-go/latent/vec"
 )
-
-// words are the vocabulary of the small model that tests write themselves.
-var words = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "dog", "sat", "on", "the", "mat", "##s", "."}
-
-const tokenizerJSON = `{"version":"1.0","added_tokens":[{"id":2,"content":"[CLS]","special":true},{"id":3,"content":"[SEP]","special":true}],
-"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true},
-"pre_tokenizer":{"type":"BertPreTokenizer"},"post_processor":null,"decoder":{"type":"WordPiece","prefix":"##","cleanup":true},
-"model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":%s}}`
-
-// small writes a model of d = 64, two heads, two layers, 12 positions, with random weights, and returns them.
-func small(t testing.TB, dir string, change func(map[string][]int)) map[string]vec.Matrix {
-	t.Helper()
-	vocab := map[string]int{}
-	for i, w := range words {
-		vocab[w] = i
-	}
-	b, _ := json.Marshal(vocab)
-	write(t, filepath.Join(dir, "tokenizer.json"), fmt.Appendf(nil, tokenizerJSON, b))
-	shapes := map[string][]int{
-		"embeddings.word_embeddings.weight": {len(words), 64}, "embeddings.position_embeddings.weight": {12, 64},
-		"embeddings.token_type_embeddings.weight": {2, 64}, "embeddings.LayerNorm.weight": {64}, "embeddings.LayerNorm.bias": {64},
-	}
-	for l := range 2 {
-		p := fmt.Sprintf("encoder.layer.%d.", l)
-		for _, n := range []string{"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"} {
-			shapes[p+n+".weight"], shapes[p+n+".bias"] = []int{64, 64}, []int{64}
-		}
-		shapes[p+"intermediate.dense.weight"], shapes[p+"intermediate.dense.bias"] = []int{96, 64}, []int{96}
-		shapes[p+"output.dense.weight"], shapes[p+"output.dense.bias"] = []int{64, 96}, []int{64}
-		for _, n := range []string{"attention.output.LayerNorm", "output.LayerNorm"} {
-			shapes[p+n+".weight"], shapes[p+n+".bias"] = []int{64}, []int{64}
-		}
-	}
-	if change != nil {
-		change(shapes)
-	}
-	type entry struct {
-		Type    string `json:"dtype"`
-		Shape   []int  `json:"shape"`
-		Offsets [2]int `json:"data_offsets"`
-	}
-	header, out, at := map[string]entry{}, map[string]vec.Matrix{}, 0
-	var data []float32
-	r := rand.New(rand.NewPCG(1, 2))
-	for _, name := range slices.Sorted(maps.Keys(shapes)) {
-		s := shapes[name]
-		x := vec.NewMatrix(1, s[0])
-		if len(s) == 2 {
-			x = vec.NewMatrix(s[0], s[1])
-		}
-		for i := range x.Data {
-			x.Data[i] = float32(r.NormFloat64()) * 0.3
-		}
-		header[name] = entry{"F32", s, [2]int{at, at + 4*len(x.Data)}}
-		at += 4 * len(x.Data)
-		data, out[name] = append(data, x.Data...), x
-	}
-	h, _ := json.Marshal(header)
-	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...)
-	file, _ = binary.Append(file, binary.LittleEndian, data)
-	write(t, filepath.Join(dir, "model.safetensors"), file)
-	return out
-}
-
-func write(t testing.TB, path string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // plain is the encoder in float64, one text at a time, as the equations have it.
 func plain(w map[string]vec.Matrix, ids []int) []float64 {
@@ -183,7 +109,7 @@ func plain(w map[string]vec.Matrix, ids []int) []float64 {
 
 func TestEncode(t *testing.T) {
 	dir := t.TempDir()
-	weights := small(t, dir, nil)
+	weights := sentencetest.Write(t, dir, nil)
 	e, err := sentence.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +135,7 @@ func TestEncode(t *testing.T) {
 // TestAlone encodes texts together and one at a time: they do not meet.
 func TestAlone(t *testing.T) {
 	dir := t.TempDir()
-	small(t, dir, nil)
+	sentencetest.Write(t, dir, nil)
 	e, err := sentence.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +144,7 @@ func TestAlone(t *testing.T) {
 	texts := make([]string, 300)
 	for i := range texts {
 		for range r.IntN(12) {
-			texts[i] += words[4+r.IntN(len(words)-4)] + " "
+			texts[i] += sentencetest.Words[4+r.IntN(len(sentencetest.Words)-4)] + " "
 		}
 	}
 	last := 0
@@ -257,7 +183,7 @@ func TestErrors(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		small(t, dir, change)
+		sentencetest.Write(t, dir, change)
 		if _, err := sentence.Open(dir); !errors.Is(err, sentence.ErrModel) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -266,7 +192,7 @@ func TestErrors(t *testing.T) {
 	if _, err := sentence.Open(dir); err == nil {
 		t.Error("an empty folder opens")
 	}
-	small(t, dir, func(s map[string][]int) { s["embeddings.word_embeddings.weight"] = []int{6, 64} })
+	sentencetest.Write(t, dir, func(s map[string][]int) { s["embeddings.word_embeddings.weight"] = []int{6, 64} })
 	e, err := sentence.Open(dir)
 	if err != nil {
 		t.Fatal(err)
