@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -135,12 +134,38 @@ const batchTokens = 512
 // last layer. Work is shared by the processors, and its result does not depend on their number, nor on what texts are
 // encoded together. An empty text is one without words, and has a vector.
 func (e *Encoder) Encode(ctx context.Context, texts []string, o Options) (vec.Matrix, error) {
+	out := vec.NewMatrix(len(texts), e.Dim())
+	err := e.each(ctx, texts, o, func(i int, tokens vec.Matrix) {
+		row := out.Row(i)
+		for j := range tokens.Rows {
+			vec.AddScaled(row, tokens.Row(j), 1) // the mean's own factor falls out
+		}
+		vec.Normalize(row, row)
+	})
+	return out, err
+}
+
+// EncodeTokens returns the vectors of each text's tokens after the last layer, of length 1, a matrix a text, without the
+// two tokens that mark its ends: what late interaction compares (package index/muvera). A text without words has none.
+func (e *Encoder) EncodeTokens(ctx context.Context, texts []string, o Options) ([]vec.Matrix, error) {
+	out := make([]vec.Matrix, len(texts))
+	err := e.each(ctx, texts, o, func(i int, tokens vec.Matrix) {
+		out[i] = tokens.Slice(1, tokens.Rows-1).Clone()
+		for j := range out[i].Rows {
+			vec.Normalize(out[i].Row(j), out[i].Row(j))
+		}
+	})
+	return out, err
+}
+
+// each calls f with the vectors of the tokens of each text, ends included, from several goroutines.
+func (e *Encoder) each(ctx context.Context, texts []string, o Options, f func(i int, tokens vec.Matrix)) error {
 	limit := o.MaxTokens
 	if limit == 0 {
 		limit = min(MaxTokens, e.positions.Rows)
 	}
 	if limit < 3 || limit > e.positions.Rows {
-		return vec.Matrix{}, fmt.Errorf("sentence: a limit of %d tokens: want 3 to %d, the encoder's", limit, e.positions.Rows)
+		return fmt.Errorf("sentence: a limit of %d tokens: want 3 to %d, the encoder's", limit, e.positions.Rows)
 	}
 	ids := make([][]int, len(texts))
 	if err := vec.Blocks(ctx, len(texts), 64, func(lo, hi int) error {
@@ -154,19 +179,20 @@ func (e *Encoder) Encode(ctx context.Context, texts []string, o Options) (vec.Ma
 		}
 		return nil
 	}); err != nil {
-		return vec.Matrix{}, err
+		return err
 	}
-	out := vec.NewMatrix(len(texts), e.Dim())
 	batches := batchesOf(ids)
 	done := newCounter(o.Progress, len(texts))
-	err := vec.Blocks(ctx, len(batches), 1, func(lo, hi int) error {
+	return vec.Blocks(ctx, len(batches), 1, func(lo, hi int) error {
 		for _, b := range batches[lo:hi] {
-			e.encode(out.Slice(b.lo, b.hi), ids[b.lo:b.hi])
+			x, at := e.run(ids[b.lo:b.hi])
+			for i, t := range at {
+				f(b.lo+i, x.Slice(t.lo, t.hi))
+			}
 			done.add(b.hi - b.lo)
 		}
 		return nil
 	})
-	return out, err
 }
 
 type span struct{ lo, hi int }
@@ -187,8 +213,8 @@ func batchesOf(ids [][]int) (out []span) {
 	return out
 }
 
-// encode writes the vectors of some texts to dst.
-func (e *Encoder) encode(dst vec.Matrix, ids [][]int) {
+// run returns the vectors of all tokens of some texts, and which are whose.
+func (e *Encoder) run(ids [][]int) (vec.Matrix, []span) {
 	n := 0
 	for _, t := range ids {
 		n += len(t)
@@ -209,11 +235,5 @@ func (e *Encoder) encode(dst vec.Matrix, ids [][]int) {
 	for i := range e.layers {
 		e.layers[i].apply(x, texts, e.heads, w)
 	}
-	for i, s := range texts {
-		row := dst.Row(i)
-		for j := s.lo; j < s.hi; j++ {
-			vec.AddScaled(row, x.Row(j), 1)
-		}
-		scale(row, 1/float32(math.Sqrt(max(float64(vec.Dot(row, row)), 1e-24)))) // the mean's own factor falls out
-	}
+	return x, texts
 }

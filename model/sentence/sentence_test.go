@@ -18,6 +18,21 @@ import (
 
 // plain is the encoder in float64, one text at a time, as the equations have it.
 func plain(w map[string]vec.Matrix, ids []int) []float64 {
+	x := plainTokens(w, ids)
+	out, length := make([]float64, 64), 0.0
+	for j := range out {
+		for i := range x {
+			out[j] += x[i][j]
+		}
+		length += out[j] * out[j]
+	}
+	for j := range out {
+		out[j] /= math.Sqrt(length)
+	}
+	return out
+}
+
+func plainTokens(w map[string]vec.Matrix, ids []int) [][]float64 {
 	at := func(name string, i, j int) float64 { return float64(w[name].Row(i)[j]) }
 	norm := func(x [][]float64, name string) {
 		for _, row := range x {
@@ -94,17 +109,7 @@ func plain(w map[string]vec.Matrix, ids []int) []float64 {
 		plus(x, linear(up, p+"output.dense"))
 		norm(x, p+"output.LayerNorm")
 	}
-	out, length := make([]float64, 64), 0.0
-	for j := range out {
-		for i := range x {
-			out[j] += x[i][j]
-		}
-		length += out[j] * out[j]
-	}
-	for j := range out {
-		out[j] /= math.Sqrt(length)
-	}
-	return out
+	return x
 }
 
 func TestEncode(t *testing.T) {
@@ -127,6 +132,35 @@ func TestEncode(t *testing.T) {
 		for j, v := range plain(weights, want[i]) {
 			if got := float64(x.Row(i)[j]); !(math.Abs(got-v) < 2e-6) { // seen 4e-7
 				t.Fatalf("%q, value %d: %v, want %v", text, j, got, v)
+			}
+		}
+	}
+}
+
+// TestEncodeTokens wants the mean of the tokens to be that of the text without its ends, and none for a text without words.
+func TestEncodeTokens(t *testing.T) {
+	dir := t.TempDir()
+	weights := sentencetest.Write(t, dir, nil)
+	e, err := sentence.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := e.EncodeTokens(t.Context(), []string{"the cats", ""}, sentence.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x[0].Rows != 3 || x[1].Rows != 0 || x[0].Cols != 64 {
+		t.Fatalf("%d and %d rows of %d", x[0].Rows, x[1].Rows, x[0].Cols)
+	}
+	tokens := plainTokens(weights, e.Tokens("the cats", 12))
+	for i := range x[0].Rows {
+		length := 0.0
+		for _, v := range tokens[i+1] {
+			length += v * v
+		}
+		for j, v := range tokens[i+1] {
+			if got := float64(x[0].Row(i)[j]); !(math.Abs(got-v/math.Sqrt(length)) < 2e-6) {
+				t.Fatalf("token %d, value %d: %v, want %v", i, j, got, v/math.Sqrt(length))
 			}
 		}
 	}
