@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -127,4 +130,88 @@ func numbers(v any) (_ any, err error) {
 		}
 	}
 	return v, nil
+}
+
+// MarshalJSON writes a payload so that UnmarshalJSON reads back the same: float64 with a fraction or an exponent, keys in
+// order.
+func (p Payload) MarshalJSON() ([]byte, error) {
+	if p == nil {
+		return []byte("null"), nil
+	}
+	return AppendJSON(nil, map[string]any(p))
+}
+
+// AppendJSON appends a value of a payload as JSON. What is none of the Go values that Payload names, and a number that
+// JSON has not, gives an error.
+func AppendJSON(b []byte, v any) ([]byte, error) {
+	var err error
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	case float64:
+		return appendFloat(b, v)
+	case string:
+		return appendString(b, v), nil
+	case Payload:
+		return AppendJSON(b, map[string]any(v))
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = AppendJSON(b, e); err != nil {
+				return b, err
+			}
+		}
+		return append(b, ']'), nil
+	case map[string]any:
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, k), ':')
+			if b, err = AppendJSON(b, v[k]); err != nil {
+				return b, fmt.Errorf("%s: %w", k, err)
+			}
+		}
+		return append(b, '}'), nil
+	}
+	return b, fmt.Errorf("a payload cannot hold a %T: want nil, bool, int64, float64, string, []any or map[string]any", v)
+}
+
+func appendFloat(b []byte, x float64) ([]byte, error) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return b, fmt.Errorf("%v is no number in JSON", x)
+	}
+	format, at := byte('f'), len(b)
+	if a := math.Abs(x); a != 0 && (a < 1e-6 || a >= 1e21) {
+		format = 'e'
+	}
+	b = strconv.AppendFloat(b, x, format, -1, 64)
+	if !bytes.ContainsAny(b[at:], ".e") {
+		b = append(b, ".0"...)
+	}
+	return b, nil
+}
+
+// appendString leaves the quoting to encoding/json where there is something to quote.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			var w bytes.Buffer
+			e := json.NewEncoder(&w)
+			e.SetEscapeHTML(false)
+			e.Encode(s) // a string, into memory: no error
+			return append(b, bytes.TrimSuffix(w.Bytes(), []byte("\n"))...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }

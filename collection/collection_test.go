@@ -1,0 +1,69 @@
+package collection
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/latent-go/latent/collection/point"
+	"github.com/latent-go/latent/vec"
+)
+
+var ctx = context.Background()
+
+func rows(n, d int, seed uint64) [][]float32 {
+	r := rand.New(rand.NewPCG(seed, 1))
+	out := make([][]float32, n)
+	for i := range out {
+		out[i] = make([]float32, d)
+		for j := range out[i] {
+			out[i][j] = float32(r.NormFloat64())
+		}
+	}
+	return out
+}
+
+func must[T any](t testing.TB) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func TestFirstSteps(t *testing.T) {
+	s := must[*Store](t)(Open(t.TempDir(), Options{}))
+	defer s.Close()
+	if err := s.Create(ctx, "c", Config{Vectors: map[string]VectorConfig{"": {Size: 8, Distance: vec.Cosine}}}); err != nil {
+		t.Fatal(err)
+	}
+	c := must[*Collection](t)(s.Collection("c"))
+	x := rows(1000, 8, 1)
+	var pts []point.Point
+	for i, v := range x {
+		pts = append(pts, point.Point{ID: point.Num(uint64(i)), Vectors: point.Vectors{"": point.Dense(v)}, Payload: point.Payload{"i": int64(i)}})
+	}
+	if _, err := c.Apply(ctx, []Op{Upsert{Points: pts}}, true); err != nil {
+		t.Fatal(err)
+	}
+	v := must[*view](t)(c.view())
+	hits := must[[]slotHit](t)(v.nearest(ctx, "", point.Dense(x[17]), 5, Params{}, nil))
+	if v.id(hits[0].slot) != point.Num(17) || hits[0].score < 0.9999 {
+		t.Error(hits)
+	}
+	v.release()
+	got := must[[]Hit](t)(c.Get(ctx, []point.ID{point.Num(3), point.Num(5000), point.Num(1)}, Select{All: true}, Select{All: true}))
+	if len(got) != 2 || got[0].Payload["i"] != int64(3) {
+		t.Error(got)
+	}
+	_, err := c.Apply(ctx, []Op{Upsert{Points: []point.Point{{ID: point.Num(1), Vectors: point.Vectors{"": point.Dense([]float32{1, 2, 3})}}}}}, true)
+	if !errors.Is(err, ErrInput) || err.Error() != "Vector dimension error: expected dim: 8, got 3" {
+		t.Error(err)
+	}
+	if _, err := s.Collection("d"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,281 @@
+package collection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/latent-go/latent/collection/point"
+)
+
+// Collection is one collection of a store, safe for concurrent use.
+//
+// Its locks are taken in the order write, state. Writers hold write from reading what there is to publishing what will
+// be; state is held for a moment, to publish or to take a view.
+type Collection struct {
+	store  *Store
+	folder string
+	db     *pebble.DB
+
+	write    sync.Mutex
+	unsynced atomic.Bool // something was written without durable
+	failure  atomic.Pointer[error]
+	stuck    atomic.Bool // Pebble panicked with its locks held: it cannot be closed
+
+	state     sync.RWMutex
+	name      string
+	closed    bool
+	settings  *settings // replaced, never changed
+	version   uint64
+	n         uint32          // slots given out
+	live      *roaring.Bitmap // slots in use
+	ids       []point.ID      // by slot
+	dying     []dying         // slots that indexes may still hold, in the order of their death
+	spaces    map[string]*space
+	followers []follower
+	logged    int // changes since the last checkpoint
+
+	current  *view
+	views    []*view
+	nextView uint64
+	retired  []retired
+	drained  *sync.Cond // of views; on state
+
+	work
+}
+
+// dying is a slot that died at a version.
+type dying struct {
+	slot    uint32
+	version uint64
+}
+
+const settingsFormat = 1
+
+// createCollection makes a collection's folder and database.
+func createCollection(s *Store, folder string, cfg Config) error {
+	dir := s.path(collectionsDir, folder)
+	if err := s.files.mkdir(dir); err != nil {
+		return fmt.Errorf("collection: create: %w", err)
+	}
+	set := &settings{Format: settingsFormat, UIDs: map[string]uint32{}, Next: 1, Fields: map[string][]byte{}}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Vectors)) {
+		set.name(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Sparse)) {
+		set.name(name)
+	}
+	set.Config = cfg
+	c := &Collection{store: s, folder: folder}
+	if err := c.openDB(); err != nil {
+		return err
+	}
+	b, err := json.Marshal(set)
+	if err != nil {
+		return errors.Join(wrong("configuration: %v", err), c.db.Close())
+	}
+	if err := c.db.Set(configKey, b, pebble.Sync); err != nil {
+		return errors.Join(err, c.db.Close())
+	}
+	if err := c.db.Close(); err != nil {
+		return err
+	}
+	return c.writable()
+}
+
+// name gives a vector's name its number.
+func (s *settings) name(name string) {
+	s.UIDs[name] = s.Next
+	s.Next++
+}
+
+func (c *Collection) path(elem ...string) string {
+	return c.store.path(append([]string{collectionsDir, c.folder}, elem...)...)
+}
+
+// openDB opens the Pebble of a collection.
+func (c *Collection) openDB() (err error) {
+	o := &pebble.Options{
+		FS:                    c.store.o.FS,
+		Cache:                 c.store.cache,
+		FormatMajorVersion:    pebble.FormatValueSeparation,
+		MemTableSize:          32 << 20,
+		L0CompactionThreshold: 4,
+		Logger:                dbLog{c},
+		EventListener: &pebble.EventListener{
+			BackgroundError: c.fail,
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	c.db, err = pebble.Open(c.path(pointsDir), o)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("collection: %s: %w", c.path(pointsDir), err)
+	return explainOpen(err)
+}
+
+// dbLog is what Pebble tells. Where it would end the process, because of an error that it cannot go on writing after, the
+// collection stops taking writes.
+type dbLog struct{ c *Collection }
+
+func (l dbLog) Infof(string, ...any) {}
+func (l dbLog) Errorf(format string, a ...any) {
+	l.c.store.log.Error(fmt.Sprintf(format, a...), "collection", l.c.Name())
+}
+func (l dbLog) Fatalf(format string, a ...any) { l.c.fail(fmt.Errorf(format, a...)) }
+
+// fail notes that a write failed, after which there are no more.
+func (c *Collection) fail(err error) {
+	if c.failure.CompareAndSwap(nil, &err) {
+		c.store.log.Error("collection takes no more writes", "collection", c.folder, "error", err)
+	}
+}
+
+// writable returns why the collection takes no writes, nil if it does.
+func (c *Collection) writable() error {
+	if c.isClosed() {
+		return errClosed
+	}
+	if err := c.failure.Load(); err != nil {
+		return failed(ErrReadOnly, "the collection takes no writes after an error of the disk; see to the disk, then restart: %v", *err)
+	}
+	return nil
+}
+
+func (c *Collection) isClosed() bool {
+	c.state.RLock()
+	defer c.state.RUnlock()
+	return c.closed
+}
+
+// Name is the collection's name.
+func (c *Collection) Name() string {
+	c.state.RLock()
+	defer c.state.RUnlock()
+	return c.name
+}
+
+// Config is what the collection was made with, and changed to since.
+func (c *Collection) Config() Config { return c.settingsNow().Config.clone() }
+
+func (c *Collection) settingsNow() *settings {
+	c.state.RLock()
+	defer c.state.RUnlock()
+	return c.settings
+}
+
+// openCollection opens a collection and loads what is derived, or makes it again.
+func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
+	c := &Collection{store: s, folder: folder, name: name, live: roaring.New(), spaces: map[string]*space{}}
+	c.drained = sync.NewCond(&c.state)
+	if err := c.openDB(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.db.Close()
+		}
+	}()
+	set := &settings{}
+	ok, err := get(c.db, configKey, func(b []byte) error { return json.Unmarshal(b, set) })
+	switch {
+	case err != nil:
+		return nil, failed(ErrCorrupt, "%s: configuration: %v", c.path(pointsDir), err)
+	case !ok:
+		return nil, failed(ErrCorrupt, "%s has no configuration", c.path(pointsDir))
+	case set.Format != settingsFormat:
+		return nil, fmt.Errorf("collection: %s has format %d; this program reads format %d: use the one that wrote it", c.path(), set.Format, settingsFormat)
+	}
+	c.settings = set
+	for name, v := range set.Config.Vectors {
+		c.spaces[name] = &space{uid: set.UIDs[name], config: v, missing: roaring.New()}
+	}
+	if err := c.load(context.Background()); err != nil {
+		return nil, err
+	}
+	c.start()
+	return c, nil
+}
+
+// flush syncs what was written without durable.
+func (c *Collection) flush() {
+	if !c.unsynced.Swap(false) {
+		return
+	}
+	c.write.Lock()
+	if c.writable() != nil {
+		c.write.Unlock()
+		return
+	}
+	b := c.db.NewBatch()
+	b.LogData(nil, nil)
+	err := c.commitQuietly(b)
+	c.write.Unlock()
+	if err == nil {
+		err = c.synced(b)
+		b.Close()
+	}
+	if err != nil {
+		c.store.log.Error("what was written last is not on disk", "collection", c.Name(), "error", err)
+	}
+}
+
+// commitQuietly is commit for a batch that readers cannot see.
+func (c *Collection) commitQuietly(b *pebble.Batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.stuck.Store(true)
+			c.fail(fmt.Errorf("write-ahead log: %v", r))
+			err = c.writable()
+		}
+	}()
+	if err := c.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
+		c.fail(err)
+	}
+	return c.writable()
+}
+
+// close closes the collection; keep says that it will be opened again, so that what is derived is worth writing down.
+func (c *Collection) close(keep bool) error {
+	c.flush()
+	c.halt()
+	var err error
+	if keep && c.failure.Load() == nil {
+		err = c.checkpoint(context.Background())
+	}
+	c.write.Lock()
+	defer c.write.Unlock()
+	c.state.Lock()
+	if c.closed {
+		c.state.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.changed()
+	c.state.Unlock()
+	c.drain() // of readers
+	for _, s := range c.spaces {
+		s.free()
+	}
+	if c.stuck.Load() {
+		return err // Pebble's locks are held for ever
+	}
+	return errors.Join(err, c.db.Close())
+}
