@@ -66,6 +66,9 @@ type Query struct {
 	// Effort is how hard to look: efSearch of a graph, nprobe of inverted lists; an exact index ignores it. 0
 	// leaves it to the index. Anything below K counts as K where a graph is searched.
 	Effort int
+	// Rerank is how many candidates to fetch for each neighbour where full vectors re-rank what codes find (package plan). 0
+	// leaves it to the index; one without full vectors ignores it.
+	Rerank int
 	// Keep, if not nil, says which IDs may be returned. It is called from the goroutine of the search.
 	Keep func(id uint32) bool
 }

@@ -21,6 +21,8 @@ import (
 type Options struct {
 	Metric vec.Metric
 	Seed   uint64 // of the sample that maps and codecs are fitted on, and of the graph
+	// IDs, if not nil, are what Build calls the rows, in the place of 0, 1, ….
+	IDs []uint32
 	// Progress, if not nil, is told how far a step has come.
 	Progress func(step string, done, total int)
 }
@@ -42,10 +44,13 @@ const (
 	blockRows = 4096    // rows prepared at a time
 )
 
-// Build fits the maps and the codec of p to the rows of x, and indexes them under the IDs 0, 1, …. It does not change
-// x, nor keep it.
+// Build fits the maps and the codec of p to the rows of x, and indexes them under the IDs 0, 1, …, or o.IDs. It does not
+// change x, nor keep it.
 func Build(ctx context.Context, p Plan, x vec.Matrix, o Options) (*Index, error) {
-	return build(ctx, p, x, nil, nil, o)
+	if o.IDs != nil && len(o.IDs) != x.Rows {
+		return nil, fmt.Errorf("plan: %d IDs for %d rows: %w", len(o.IDs), x.Rows, index.ErrID)
+	}
+	return build(ctx, p, x, o.IDs, nil, o)
 }
 
 // build is Build under the given ids, or 0, 1, … if they are nil. If full is not nil it holds the vectors already, to
@@ -209,31 +214,87 @@ func (ix *Index) Delete(ids ...uint32) int {
 
 // Search is as in [index.Index]. With re-ranking, distances are exact.
 func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.Result, error) {
-	if q.K < 1 {
-		return index.Result{}, fmt.Errorf("plan: k is %d, want at least 1: %w", q.K, index.ErrQuery)
-	}
-	if len(v) != ix.dim {
-		return index.Result{}, fmt.Errorf("plan: the query has %d dimensions, the index has %d: %w", len(v), ix.dim, vec.ErrDim)
-	}
-	w, err := ix.mapped(vec.Matrix{Rows: 1, Cols: len(v), Data: v})
+	x := vec.Matrix{Rows: 1, Cols: len(v), Data: v}
+	y, inner, err := ix.prepare(x, q)
 	if err != nil {
-		return index.Result{}, fmt.Errorf("plan: query: %w", err)
+		return index.Result{}, err
+	}
+	res, err := ix.inner.Search(ctx, y.Data, inner)
+	if err != nil {
+		return res, err
+	}
+	return res, ix.finish(&res, v, q.K)
+}
+
+// SearchBatch is Search for each row of queries, on all processors; with Query.Keep on one. Answers are the same but for
+// the rounding of a map, which is applied to all at once. The first bad query fails them all.
+func (ix *Index) SearchBatch(ctx context.Context, queries vec.Matrix, q index.Query) ([]index.Result, error) {
+	if queries.Rows == 0 {
+		return nil, ctx.Err()
+	}
+	y, inner, err := ix.prepare(queries, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]index.Result, queries.Rows)
+	whole, ok := ix.inner.(interface {
+		SearchBatch(context.Context, vec.Matrix, index.Query) ([]index.Result, error)
+	})
+	if ok { // which shares work between queries
+		if out, err = whole.SearchBatch(ctx, y, inner); err != nil {
+			return nil, err
+		}
+	}
+	size := 16
+	if q.Keep != nil {
+		size = queries.Rows // one block, which stays here
+	}
+	return out, vec.Blocks(ctx, queries.Rows, size, func(lo, hi int) (err error) {
+		for i := lo; i < hi; i++ {
+			if !ok {
+				if out[i], err = ix.inner.Search(ctx, y.Row(i), inner); err != nil {
+					return err
+				}
+			}
+			if err = ix.finish(&out[i], queries.Row(i), q.K); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// prepare returns queries and Query as the inner index takes them.
+func (ix *Index) prepare(x vec.Matrix, q index.Query) (vec.Matrix, index.Query, error) {
+	if q.K < 1 {
+		return x, q, fmt.Errorf("plan: k is %d, want at least 1: %w", q.K, index.ErrQuery)
+	}
+	if x.Cols != ix.dim {
+		return x, q, fmt.Errorf("plan: the query has %d dimensions, the index has %d: %w", x.Cols, ix.dim, vec.ErrDim)
+	}
+	y, err := ix.mapped(x)
+	if err != nil {
+		return x, q, fmt.Errorf("plan: query: %w", err)
 	}
 	if q.Effort == 0 {
 		q.Effort = ix.effort
 	}
-	k := q.K
 	if ix.full != nil {
-		q.K = k * ix.plan.Rerank
+		rerank := ix.plan.Rerank
+		if q.Rerank > 0 {
+			rerank = q.Rerank
+		}
+		q.K *= rerank
 	}
-	res, err := ix.inner.Search(ctx, w.Data, q)
-	if err != nil {
-		return res, err
-	}
+	return y, q, nil
+}
+
+// finish turns what the inner index found for v into the k hits that are answered.
+func (ix *Index) finish(res *index.Result, v []float32, k int) error {
 	if ix.full != nil {
 		hits, err := ix.full.Score(v, idsOf(res.Hits))
 		if err != nil {
-			return res, err
+			return err
 		}
 		slices.SortFunc(hits, func(a, b index.Hit) int {
 			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(a.ID, b.ID))
@@ -244,7 +305,7 @@ func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.
 			res.Hits[i].Distance /= 2
 		}
 	}
-	return res, nil
+	return nil
 }
 
 func idsOf(hits []index.Hit) []uint32 {

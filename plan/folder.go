@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -86,15 +88,7 @@ func Fingerprint(x vec.Matrix) string {
 // Save writes the index as a folder that appears whole or not at all. labels, if not nil, names the vectors by ID. The fields of m
 // that the index knows are filled in. A folder that is there is replaced if it holds an index and replace is true.
 func (ix *Index) Save(ctx context.Context, dir string, m *Manifest, labels []string, replace bool) error {
-	m.Format, m.Plan, m.Metric, m.Dim, m.Vectors, m.Effort = 1, ix.plan, ix.metric, ix.dim, ix.Len(), ix.effort
-	m.Bytes = ix.bytesEach()
-	parts := map[string]io.WriterTo{indexFile: ix.inner}
-	if ix.rotate != nil {
-		parts[pcaFile] = ix.rotate
-	}
-	if ix.full != nil {
-		parts[fullFile] = ix.full
-	}
+	parts := ix.Files(m)
 	if labels != nil {
 		parts[labelsFile] = labelTable(labels)
 	}
@@ -107,8 +101,33 @@ func (ix *Index) Save(ctx context.Context, dir string, m *Manifest, labels []str
 				return err
 			}
 		}
-		return artifact.SaveJSON(filepath.Join(tmp, ManifestFile), m)
+		return nil
 	})
+}
+
+// Files returns the files of the folder that Save writes, by name, for a caller that writes them itself. The fields of m
+// that the index knows are filled in.
+func (ix *Index) Files(m *Manifest) map[string]io.WriterTo {
+	m.Format, m.Plan, m.Metric, m.Dim, m.Vectors, m.Effort = 1, ix.plan, ix.metric, ix.dim, ix.Len(), ix.effort
+	m.Bytes = ix.bytesEach()
+	parts := map[string]io.WriterTo{ManifestFile: m, indexFile: ix.inner}
+	if ix.rotate != nil {
+		parts[pcaFile] = ix.rotate
+	}
+	if ix.full != nil {
+		parts[fullFile] = ix.full
+	}
+	return parts
+}
+
+// WriteTo writes the manifest as JSON that people can read.
+func (m *Manifest) WriteTo(w io.Writer) (int64, error) {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(append(b, '\n'))
+	return int64(n), err
 }
 
 func (ix *Index) bytesEach() Bytes {
@@ -126,39 +145,72 @@ type Folder struct {
 // Open opens an index folder and checks that its parts are whole and fit together.
 func Open(dir string) (*Folder, error) {
 	b, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("plan: %s is no index folder: it has no %s: %w", dir, ManifestFile, os.ErrNotExist)
+	}
+	return open(parts{dir: dir}, b, err)
+}
+
+// OpenFS is [Open] for a folder that does not lie on the disk; its parts are read into memory.
+func OpenFS(fsys fs.FS) (*Folder, error) {
+	b, err := fs.ReadFile(fsys, ManifestFile)
+	return open(parts{"index folder", fsys}, b, err)
+}
+
+// parts is where the files of an index folder lie: on the disk, in dir, or if fsys is not nil there.
+type parts struct {
+	dir  string
+	fsys fs.FS
+}
+
+// load calls open with the path of a file on the disk, or read with what is in it.
+func load[T any](p parts, name string, open func(path string) (T, error), read func(io.Reader) (T, error)) (T, error) {
+	if p.fsys == nil {
+		return open(filepath.Join(p.dir, name))
+	}
+	r, err := p.fsys.Open(name)
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("plan: %s is no index folder: it has no %s: %w", dir, ManifestFile, os.ErrNotExist)
-		}
-		return nil, fmt.Errorf("plan: open %s: %w", dir, err)
+		var none T
+		return none, err
+	}
+	defer r.Close()
+	return read(bufio.NewReader(r))
+}
+
+func open(from parts, manifest []byte, err error) (*Folder, error) {
+	if err != nil {
+		return nil, fmt.Errorf("plan: open %s: %w", from.dir, err)
 	}
 	f := &Folder{}
 	m := &f.Manifest
-	if err := json.Unmarshal(b, m); err != nil {
-		return nil, fmt.Errorf("plan: %s: %w", filepath.Join(dir, ManifestFile), err)
+	if err := json.Unmarshal(manifest, m); err != nil {
+		return nil, fmt.Errorf("plan: %s: %w", filepath.Join(from.dir, ManifestFile), err)
 	}
 	if m.Format != 1 {
-		return nil, fmt.Errorf("plan: %s has format %d; this program reads format 1: build it again", dir, m.Format)
+		return nil, fmt.Errorf("plan: %s has format %d; this program reads format 1: build it again", from.dir, m.Format)
 	}
 	ix := &Index{plan: m.Plan.withDefaults(), metric: m.Metric, dim: m.Dim, effort: m.Effort}
 	f.Index = ix
-	if err := f.load(dir); err != nil {
+	if err := f.load(from); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("plan: open %s: %w", dir, err)
+		return nil, fmt.Errorf("plan: open %s: %w", from.dir, err)
 	}
 	return f, nil
 }
 
-func (f *Folder) load(dir string) (err error) {
+func (f *Folder) load(from parts) (err error) {
 	ix, p := f.Index, f.plan
 	width := ix.dim
 	if p.PCA != (PCA{}) {
-		r, err := os.Open(filepath.Join(dir, pcaFile))
+		ix.rotate, err = load(from, pcaFile, func(path string) (*pca.Map, error) {
+			r, err := os.Open(path)
+			if err != nil {
+				return nil, err
+			}
+			defer r.Close()
+			return pca.Read(r)
+		}, pca.Read)
 		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if ix.rotate, err = pca.Read(r); err != nil {
 			return err
 		}
 		if ix.rotate.InDim() != ix.dim {
@@ -166,14 +218,20 @@ func (f *Folder) load(dir string) (err error) {
 		}
 		width = ix.rotate.OutDim()
 	}
-	path := filepath.Join(dir, indexFile)
+	codec := codecReader(p.Codec)
 	switch p.Index {
 	case "flat":
-		ix.inner, err = opened(flat.Open(path, codecReader(p.Codec)))
+		ix.inner, err = opened(load(from, indexFile,
+			func(path string) (*flat.Index, error) { return flat.Open(path, codec) },
+			func(r io.Reader) (*flat.Index, error) { return flat.Read(r, codec) }))
 	case "ivf":
-		ix.inner, err = opened(ivf.Open(path, codecReader(p.Codec)))
+		ix.inner, err = opened(load(from, indexFile,
+			func(path string) (*ivf.Index, error) { return ivf.Open(path, codec) },
+			func(r io.Reader) (*ivf.Index, error) { return ivf.Read(r, codec) }))
 	case "hnsw":
-		ix.inner, err = opened(hnsw.Open(path, codecReader(p.Codec)))
+		ix.inner, err = opened(load(from, indexFile,
+			func(path string) (*hnsw.Index, error) { return hnsw.Open(path, codec) },
+			func(r io.Reader) (*hnsw.Index, error) { return hnsw.Read(r, codec) }))
 	}
 	if err != nil {
 		return err
@@ -183,7 +241,10 @@ func (f *Folder) load(dir string) (err error) {
 			ix.inner.Dim(), ix.inner.Metric(), p, width, ix.innerMetric())
 	}
 	if p.Rerank > 0 {
-		if ix.full, err = flat.Open(filepath.Join(dir, fullFile), scalar.Read); err != nil {
+		ix.full, err = load(from, fullFile,
+			func(path string) (*flat.Index, error) { return flat.Open(path, scalar.Read) },
+			func(r io.Reader) (*flat.Index, error) { return flat.Read(r, scalar.Read) })
+		if err != nil {
 			return err
 		}
 		if ix.full.Dim() != ix.dim || ix.full.Len() != ix.inner.Len() {
@@ -193,7 +254,9 @@ func (f *Folder) load(dir string) (err error) {
 	if ix.inner.Len() != f.Manifest.Vectors {
 		return fmt.Errorf("its index has %d vectors, its manifest says %d; build it again", ix.inner.Len(), f.Manifest.Vectors)
 	}
-	f.labels, err = openLabels(filepath.Join(dir, labelsFile))
+	if from.fsys == nil {
+		f.labels, err = openLabels(filepath.Join(from.dir, labelsFile))
+	}
 	return err
 }
 
