@@ -45,7 +45,9 @@ func newCompare(e *env) *cobra.Command {
 
 A and B are VECTORS of any number of columns; row i of both must be the same thing. They are compared by CKA, CCA, RSA,
 Procrustes, common neighbours and linear regression, each with an interval, and with the level that shuffled rows reach
-by chance; then single columns (units) are matched: one to one, each with its best, few to one, and in groups.
+by chance; then single columns (units) are matched: one to one, each with its best, few to one, and in groups; and the
+subspace that both share is looked for: in how many directions, and how alike the two are inside it, on rows that it was
+not fitted to, beside how alike they are as they stand.
 What takes all pairs of rows is computed on a sample, and the answer says how large. --html writes a page with plots.
 
 Measures: ` + strings.Join(similarity.Names(), ", ") + `.`,
@@ -56,7 +58,7 @@ Measures: ` + strings.Join(similarity.Names(), ", ") + `.`,
 	}
 	f.flags(c.Flags())
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this file")
-	c.Flags().StringSliceVar(&f.measures, "measures", nil, "only these, without the matching of units")
+	c.Flags().StringSliceVar(&f.measures, "measures", nil, "only these, without units and subspaces")
 	c.Flags().IntVarP(&f.k, "k", "k", 10, "neighbours of mutual-knn")
 	c.Flags().IntVar(&f.sample, "sample", 2000, "draw so many rows at most for what compares all pairs of rows")
 	c.Flags().BoolVar(&f.absolute, "absolute", false, "match units by the size of their correlation, whatever its sign")
@@ -92,7 +94,7 @@ func runCompare(ctx context.Context, e *env, f compareFlags, nameA, nameB string
 	p := e.progress()
 	defer p.done()
 	r, err := similarity.Compare(ctx, a.X, b.X, similarity.Options{
-		Measures: f.measures, NoUnits: f.measures != nil, K: f.k, MaxRows: f.sample, Absolute: f.absolute, Seed: f.seed, Progress: p.of("compare"),
+		Measures: f.measures, NoUnits: f.measures != nil, NoSubspaces: f.measures != nil, K: f.k, MaxRows: f.sample, Absolute: f.absolute, Seed: f.seed, Progress: p.of("compare"),
 	})
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", a.Name, b.Name, err)
@@ -143,6 +145,9 @@ func printCompare(w io.Writer, a compareAnswer, html string) {
 	if u := r.Units; u != nil {
 		printUnits(w, u)
 	}
+	if s := r.Subspaces; s != nil {
+		printSubspaces(w, s)
+	}
 	printWrapped(w, r.Notes)
 	if html != "" {
 		fmt.Fprintf(w, "\npage: %s\n", html)
@@ -150,7 +155,9 @@ func printCompare(w io.Writer, a compareAnswer, html string) {
 	fmt.Fprintf(w, "in %.1f s\n", a.Seconds)
 }
 
-func interval(s similarity.Score) string { return three(s.Low) + " to " + three(s.High) }
+func interval(s similarity.Score) string { return between(s.Low, s.High) }
+
+func between(low, high float64) string { return three(low) + " to " + three(high) }
 
 // three prints v to three places, without the sign of a zero.
 func three(v float64) string { return fmt.Sprintf("%.3f", math.Round(v*1000)/1000+0) }
@@ -198,3 +205,34 @@ func strengths(u *similarity.UnitsReport) string {
 	}
 	return fmt.Sprintf("%d are near twins (correlation 0.8 and up), %d have little in common (below 0.3)", twins, none)
 }
+
+func printSubspaces(w io.Writer, s *similarity.Subspaces) {
+	fmt.Fprintln(w, "\nsubspace in common")
+	printWrapped(w, []string{s.Verdict, shuffledText(s)})
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "  directions k\tCKA inside\t95 % interval\tcorrelation of the last\tpartners found\t")
+	for _, p := range s.Path {
+		mark := ""
+		if p.K == s.K {
+			mark = "  <- chosen"
+		}
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\t%s\n", p.K, three(p.CKA.Value), between(p.CKA.Low, p.CKA.High), three(p.Last), percent(p.Found), mark)
+	}
+	fmt.Fprintf(t, "  as they stand\t%s\t%s\t\t\t\n", three(s.Raw.Value), between(s.Raw.Low, s.Raw.High))
+	t.Flush()
+	fmt.Fprintf(w, "partners found among %d rows: at first try, among five, by one-to-one matching\n", s.Queries)
+	for _, f := range s.Finds {
+		fmt.Fprintf(w, "  %s: %s, %s, %s\n", f.How, percent(f.First), percent(f.Five), percent(f.Matched))
+	}
+}
+
+// shuffledText says what the search for a subspace finds by chance.
+func shuffledText(s *similarity.Subspaces) string {
+	found := "finds none"
+	if s.ShuffledK > 0 {
+		found = fmt.Sprintf("finds %d directions", s.ShuffledK)
+	}
+	return fmt.Sprintf("By chance, with rows of B shuffled, the same search %s, and CKA inside is %s.", found, three(s.Shuffled))
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }

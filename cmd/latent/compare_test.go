@@ -56,16 +56,19 @@ func TestCompare(t *testing.T) {
 			t.Errorf("column %d went with %d", m.A, m.B)
 		}
 	}
-	pageHas(t, page, "Which units match which", "of 8 pairs, the best first", "Few to one", "In what sense they are alike")
+	pageHas(t, page, "Which units match which", "of 8 pairs, the best first", "Few to one", "In what sense they are alike", "The subspace in common", "Likeness against directions", "k = 8")
+	if s := c.Report.Subspaces; s == nil || s.K != d || s.Inside.Value < .999 {
+		t.Errorf("subspaces %+v", s)
+	}
 
 	text, errs, code := latent(t, "compare", first, saved(t, "c.npy", gaussian(n, 3, 2), nil))
-	for _, want := range []string{"Unrelated", "cka-debiased", "by chance", "best pairs of units", "300 rows in common"} {
+	for _, want := range []string{"Unrelated", "cka-debiased", "by chance", "best pairs of units", "300 rows in common", "No shared subspace", "local CKA, all directions"} {
 		if code != exitDone || !strings.Contains(text, want) {
 			t.Errorf("exit %d, compare does not say %q:\n%s%s", code, want, text, errs)
 		}
 	}
 	text, errs, code = latent(t, "compare", first, second, "--measures", "cka,procrustes")
-	if code != exitDone || !strings.Contains(text, "No verdict") || strings.Contains(text, "mutual-knn") || strings.Contains(text, "best pairs") {
+	if code != exitDone || !strings.Contains(text, "No verdict") || strings.Contains(text, "mutual-knn") || strings.Contains(text, "best pairs") || strings.Contains(text, "subspace") {
 		t.Errorf("exit %d: %s%s", code, text, errs)
 	}
 }

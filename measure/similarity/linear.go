@@ -115,6 +115,8 @@ func decompose(m *mat.Dense) (eigen, error) {
 type CCAOptions struct {
 	Keep  float64 // SVCCA: keep the principal directions that make up this share of the variance, as 0.99; 0 keeps all
 	Ridge float64 // added to each set's covariance, as a share of its mean eigenvalue; 0 adds none
+
+	Directions int // principal directions of each set that take part at most; 0 means all
 }
 
 // Canonical is the result of CCA.
@@ -132,32 +134,59 @@ type Canonical struct {
 // arXiv 1806.05759, equations 4 and 5, with the weights for each set (the paper uses those of the narrower).
 // Time O((p+q)³).
 func (p *Pair) CCA(o CCAOptions) (Canonical, error) {
-	ea, err := p.eigA()
+	if o == (CCAOptions{}) {
+		return p.cca() // two measures take it
+	}
+	return p.correlate(o)
+}
+
+func (p *Pair) correlate(o CCAOptions) (Canonical, error) {
+	c, err := p.canonical(o)
 	if err != nil {
 		return Canonical{}, err
+	}
+	out := Canonical{Rho: c.rho, RankA: c.rankA, RankB: c.rankB, Mean: floats.Sum(c.rho) / float64(len(c.rho))}
+	out.WeightedA, out.WeightedB = weighted(c.rho, p.aa, c.a), weighted(c.rho, p.bb, c.b)
+	return out, nil
+}
+
+// canonical are pairs of directions, p×k and q×k, whose variates have sum of squares 1 over the rows.
+type canonical struct {
+	rho          []float64
+	a, b         *mat.Dense
+	rankA, rankB int
+}
+
+func (p *Pair) canonical(o CCAOptions) (canonical, error) {
+	ea, err := p.eigA()
+	if err != nil {
+		return canonical{}, err
 	}
 	eb, err := p.eigB()
 	if err != nil {
-		return Canonical{}, err
+		return canonical{}, err
 	}
 	wa, ra := whiten(ea, o)
 	wb, rb := whiten(eb, o)
+	if ra == 0 || rb == 0 { // of a part of the rows that are all equal, to rounding
+		return canonical{}, fmt.Errorf("similarity: canonical directions of a set that does not vary: %w", vec.ErrZero)
+	}
 	var left, m mat.Dense
 	left.Mul(wa.T(), p.ab)
 	m.Mul(&left, wb)
 	var s mat.SVD
 	if !s.Factorize(&m, mat.SVDThin) {
-		return Canonical{}, errSolve("canonical directions")
+		return canonical{}, errSolve("canonical directions")
 	}
-	c := Canonical{Rho: s.Values(nil), RankA: ra, RankB: rb}
-	for i, r := range c.Rho {
-		c.Rho[i] = min(r, 1)
+	c := canonical{rho: s.Values(nil), rankA: ra, rankB: rb, a: &mat.Dense{}, b: &mat.Dense{}}
+	for i, r := range c.rho {
+		c.rho[i] = min(r, 1)
 	}
-	c.Mean = floats.Sum(c.Rho) / float64(len(c.Rho))
 	var u, v mat.Dense
 	s.UTo(&u)
 	s.VTo(&v)
-	c.WeightedA, c.WeightedB = weighted(c.Rho, p.aa, wa, &u), weighted(c.Rho, p.bb, wb, &v)
+	c.a.Mul(wa, &u)
+	c.b.Mul(wb, &v)
 	return c, nil
 }
 
@@ -168,7 +197,7 @@ func whiten(e eigen, o CCAOptions) (*mat.Dense, int) {
 		total += max(v, 0)
 	}
 	rank, seen := 0, 0.0
-	for rank < len(e.values) && e.values[rank] > 1e-10*e.values[0] && (o.Keep == 0 || seen < o.Keep*total) {
+	for rank < len(e.values) && e.values[rank] > 1e-10*e.values[0] && (o.Keep == 0 || seen < o.Keep*total) && (o.Directions == 0 || rank < o.Directions) {
 		seen += e.values[rank]
 		rank++
 	}
@@ -185,10 +214,9 @@ func whiten(e eigen, o CCAOptions) (*mat.Dense, int) {
 }
 
 // weighted is Σ αᵢρᵢ/Σ αᵢ with αᵢ = Σⱼ |⟨hᵢ, xⱼ⟩| for canonical variate hᵢ and column xⱼ.
-func weighted(rho []float64, xx, w, u *mat.Dense) float64 {
-	var dirs, h mat.Dense
-	dirs.Mul(w, u)
-	h.Mul(xx, &dirs) // ⟨xⱼ, hᵢ⟩
+func weighted(rho []float64, xx, dirs *mat.Dense) float64 {
+	var h mat.Dense
+	h.Mul(xx, dirs) // ⟨xⱼ, hᵢ⟩
 	d, _ := h.Dims()
 	top, bottom := 0.0, 0.0
 	for i, r := range rho {

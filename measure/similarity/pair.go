@@ -17,11 +17,13 @@ import (
 // concurrent use.
 type Pair struct {
 	n            int
-	a, b         vec.Matrix
+	a, b         vec.Matrix // at a scale near 1
+	unitA, unitB int        // they are 2^-unit of what was given
 	meanA, meanB []float64
 	aa, bb, ab   *mat.Dense // scatter about the means: p×p, q×q, p×q
 	eigA, eigB   func() (eigen, error)
-	distA, distB func() []float64 // n×n squared Euclidean distances
+	cca          func() (Canonical, error) // with no options
+	distA, distB func() []float64          // n×n squared Euclidean distances
 }
 
 // NewPair takes a, n×p, and b, n×q. Different numbers of rows give vec.ErrDim, fewer than 4 rows vec.ErrTooFew, a value
@@ -31,12 +33,14 @@ func NewPair(ctx context.Context, a, b vec.Matrix) (*Pair, error) {
 	if err := check(a, b); err != nil {
 		return nil, err
 	}
+	unitA, unitB := rows.Exponent(a), rows.Exponent(b)
 	a, b = rows.Unit(a), rows.Unit(b) // no measure sees a common scale
 	all, err := moments(ctx, a, b, columnMeans(a), columnMeans(b))
 	if err != nil {
 		return nil, err
 	}
 	p := all.pair(a, b)
+	p.unitA, p.unitB = unitA, unitB
 	return p, p.varies()
 }
 
@@ -198,6 +202,7 @@ func (s *sums) pair(a, b vec.Matrix) *Pair {
 		aa: about(s.aa, s.a, s.a), bb: about(s.bb, s.b, s.b), ab: about(s.ab, s.a, s.b)}
 	p.eigA = sync.OnceValues(func() (eigen, error) { return decompose(p.aa) })
 	p.eigB = sync.OnceValues(func() (eigen, error) { return decompose(p.bb) })
+	p.cca = sync.OnceValues(func() (Canonical, error) { return p.correlate(CCAOptions{}) })
 	p.distA = sync.OnceValue(func() []float64 { return distances(a) })
 	p.distB = sync.OnceValue(func() []float64 { return distances(b) })
 	return p
@@ -210,6 +215,7 @@ func (p *Pair) shuffled(ctx context.Context, seed uint64) (*Pair, error) {
 	q.b = p.b.Gather(perm)
 	var err error
 	q.ab, err = cross(ctx, p.a, q.b, p.meanA, p.meanB)
+	q.cca = sync.OnceValues(func() (Canonical, error) { return q.correlate(CCAOptions{}) })
 	q.distB = sync.OnceValue(func() []float64 { return submatrix(p.distB(), p.n, perm) })
 	return &q, err
 }
@@ -231,6 +237,7 @@ func (p *Pair) sample(ctx context.Context, n int, seed uint64) (*Pair, error) {
 type fold struct {
 	in   *sums
 	rest *Pair // moments only: rows come from whole
+	held []int // the rows of in
 	keep []int // the rows of rest
 }
 
@@ -247,7 +254,7 @@ func (p *Pair) folds(ctx context.Context, g int, seed uint64) ([]fold, error) {
 			return nil, err
 		}
 		keep := append(append(make([]int, 0, n-(hi-lo)), perm[:lo]...), perm[hi:]...)
-		out[i] = fold{in, all.plus(in, -1).pair(vec.Matrix{}, vec.Matrix{}), keep}
+		out[i] = fold{in, all.plus(in, -1).pair(vec.Matrix{}, vec.Matrix{}), perm[lo:hi], keep}
 	}
 	return out, nil
 }

@@ -1,10 +1,11 @@
 // Package similarity says how alike two representations of the same things are, and in what sense: the same units, the
-// same shape turned, the same information, the same neighbours, or nothing in common.
+// same shape turned, the same information, the same neighbours, a subspace in common, or nothing.
 //
 //	r, err := similarity.Compare(ctx, a, b, similarity.Options{})   // row i of a and of b are the same thing
 //	fmt.Println(r.Verdict)
 //
-// One measure alone comes from a [Pair]: p, err := NewPair(ctx, a, b); p.LinearCKA().
+// One measure alone comes from a [Pair]: p, err := NewPair(ctx, a, b); p.LinearCKA(). Sets that are little alike over all
+// may be much alike in part: [Pair.Subspaces] says inside how many directions, and [Pair.Shared] has the maps into these.
 package similarity
 
 import (
@@ -29,6 +30,7 @@ import (
 type Options struct {
 	Measures     []string  // names from Names; nil means all
 	NoUnits      bool      // leave out the matching of units: Report.Units is nil
+	NoSubspaces  bool      // leave out the shared subspaces: Report.Subspaces is nil
 	K            int       // neighbours of mutual-knn; 0 means 10
 	Width        float64   // of cka-rbf, in median distances; 0 means 1
 	Keep         float64   // variance that svcca keeps; 0 means 0.99
@@ -80,14 +82,15 @@ func (o Options) filled() Options {
 
 // Report is what Compare found.
 type Report struct {
-	Rows    int          `json:"rows"`
-	DimA    int          `json:"dim_a"`
-	DimB    int          `json:"dim_b"`
-	Scores  []Score      `json:"scores"`
-	Units   *UnitsReport `json:"units,omitempty"`
-	Verdict string       `json:"verdict"`         // in words
-	Notes   []string     `json:"notes,omitempty"` // what to beware of
-	Seed    uint64       `json:"seed"`
+	Rows      int          `json:"rows"`
+	DimA      int          `json:"dim_a"`
+	DimB      int          `json:"dim_b"`
+	Scores    []Score      `json:"scores"`
+	Units     *UnitsReport `json:"units,omitempty"`
+	Subspaces *Subspaces   `json:"subspaces,omitempty"`
+	Verdict   string       `json:"verdict"`         // in words
+	Notes     []string     `json:"notes,omitempty"` // what to beware of
+	Seed      uint64       `json:"seed"`
 }
 
 // Score is one measure's result. All are 1 for equal sets, and near Chance for unrelated ones.
@@ -199,7 +202,7 @@ const folds = 10
 // Compare measures how alike a, n×p, and b, n×q, are. Row i of both must be the same thing. Errors are those of NewPair;
 // fewer than 40 rows, or than K+2 in nine tenths of the sample, give vec.ErrTooFew. A measure that these sets leave
 // undefined, such as rsa where a row is constant, is left out with a note.
-// Time O(n(p+q)²) and about 12+Permutations times O((p+q)³ + MaxRows²(p+q)).
+// Time O(n(p+q)²) and about 22+Permutations times O((p+q)³), 12+Permutations times O(MaxRows²(p+q)).
 func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 	o = o.filled()
 	if err := o.check(); err != nil {
@@ -237,6 +240,9 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 		if len(ms) > 0 {
 			t.total += 1 + folds + o.Permutations
 		}
+	}
+	if !o.NoSubspaces {
+		t.total++
 	}
 	r := &Report{Rows: a.Rows, DimA: a.Cols, DimB: b.Cols, Seed: o.Seed}
 	scores := map[string]Score{}
@@ -292,9 +298,20 @@ func Compare(ctx context.Context, a, b vec.Matrix, o Options) (*Report, error) {
 		}
 	}
 	t.step()
+	if !o.NoSubspaces {
+		if r.Subspaces, err = full.Subspaces(ctx, SubspaceOptions{Confidence: o.Confidence, Seed: o.Seed}); undefined(err) {
+			r.leftOut("the subspace in common", err.Error())
+		} else if err != nil {
+			return nil, err
+		}
+		t.step()
+	}
 	r.judge()
 	return r, nil
 }
+
+// undefined says that these sets have no such figure, as against that something went wrong.
+func undefined(err error) bool { return errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve) }
 
 func choose(names []string) ([]measure, error) {
 	if names == nil {
@@ -337,7 +354,7 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 	for _, m := range ms {
 		v, err := m.of(p, t.o)
 		switch {
-		case errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
+		case undefined(err):
 			r.leftOut(m.name, err.Error())
 		case err != nil:
 			return err
@@ -359,7 +376,7 @@ func (t *tally) score(ctx context.Context, r *Report, scores map[string]Score, p
 				out[i], err = m.of(p, t.o)
 			}
 			switch {
-			case errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
+			case undefined(err):
 				out[i], why[i] = math.NaN(), fmt.Errorf("%s%w", what, err)
 			case err != nil:
 				return nil, fmt.Errorf("%s%w", what, err)
@@ -474,7 +491,7 @@ func units(ctx context.Context, p *Pair, f fold, report *Report, o *Options) (*U
 	}
 	r.ForA, r.ForB = u.Best(o.Absolute)
 	switch r.Sparse, err = u.sparse(ctx, f, o.Lambdas, o.Targets, o.Seed); {
-	case errors.Is(err, lasso.ErrConverge) || errors.Is(err, vec.ErrZero) || errors.Is(err, ErrSolve):
+	case errors.Is(err, lasso.ErrConverge) || undefined(err):
 		report.Notes = append(report.Notes, fmt.Sprintf("Sparse prediction is left out: %v.", err))
 	case err != nil:
 		return nil, err
@@ -510,7 +527,8 @@ func (r *Report) judge() {
 		return ok && s.Low > s.Top && s.Value-s.Top > .02
 	}
 	one, turn, ab, ba, cka, knn := value("one-to-one"), value("procrustes"), value("regression-a-to-b"), value("regression-b-to-a"), value("cka-debiased"), value("mutual-knn")
-	related := false
+	shared := r.Subspaces
+	related := shared != nil && shared.K > 0 && shared.Inside.Low > .02
 	for _, s := range r.Scores {
 		related = related || above(s.Name)
 	}
@@ -529,6 +547,9 @@ func (r *Report) judge() {
 		r.Verdict = fmt.Sprintf("The second contains the first: a linear map gives A from B (%.2f of the variance, held out) but not B from A (%.2f).", ba, ab)
 	case cka >= .5 || ab >= .5 || ba >= .5:
 		r.Verdict = fmt.Sprintf("Largely alike: CKA %.2f (debiased), a linear map explains %.2f of B from A and %.2f of A from B, %.0f %% of nearest neighbours are shared.", cka, ab, ba, 100*knn)
+	case shared != nil && shared.Confined():
+		r.Verdict = fmt.Sprintf("Alike in part: inside the subspace that they share, %d of %d directions, CKA is %.2f, over all %.2f (debiased, on rows not fitted to).",
+			shared.K, min(r.DimA, r.DimB), shared.Inside.Value, shared.Raw.Value)
 	case related:
 		r.Verdict = fmt.Sprintf("Something in common, but not much: CKA %.2f (debiased), %.2f of B explained from A and %.2f of A from B, %.0f %% of nearest neighbours shared.", cka, ab, ba, 100*knn)
 	default:

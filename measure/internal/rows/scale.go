@@ -10,8 +10,8 @@ import (
 // Unit returns x times the power of two that brings its largest value to between ½ and 1, where neither fourth powers nor
 // tolerances know of the scale. A set that is between 2^-16 and 2^16 already is returned as it is.
 func Unit(x vec.Matrix) vec.Matrix {
-	e, ok := exponent(x.Data)
-	if !ok || e > -16 && e <= 16 {
+	e := Exponent(x)
+	if e == 0 {
 		return x
 	}
 	y := vec.NewMatrix(x.Rows, x.Cols)
@@ -19,6 +19,15 @@ func Unit(x vec.Matrix) vec.Matrix {
 		y.Data[i] = float32(math.Ldexp(float64(v), -e))
 	}
 	return y
+}
+
+// Exponent is the power of two that Unit divides by, 0 for none.
+func Exponent(x vec.Matrix) int {
+	e, ok := exponent(x.Data)
+	if !ok || e > -16 && e <= 16 {
+		return 0
+	}
+	return e
 }
 
 // far is how many powers of two above the median row Level lets a row reach: its square is far within float32.
