@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/latent-go/latent/measure/internal/rows"
 	"github.com/latent-go/latent/neighbors"
@@ -81,6 +82,7 @@ func (p *points) estimate(method string, k int, value, stderr float64) (Estimate
 type points struct {
 	x         vec.Matrix // the distinct rows
 	drawn     int        // rows in the sample, copies and all
+	copies    int        // rows of the sample that equal an earlier one
 	of        int        // rows given
 	seed      uint64
 	scale     float64 // what distances were multiplied by, a power of two
@@ -105,11 +107,15 @@ func prepare(x vec.Matrix, o Options) (*points, error) {
 	if sample < x.Rows {
 		x = x.Gather(rows.Sample(x.Rows, sample, o.Seed))
 	}
-	c := centering(x)
-	x, p.scale = c.apply(x), c.scale
+	for i, first := range rows.Groups(x) {
+		if first != i {
+			p.copies++
+		}
+	}
+	x, p.scale = level(x)
 	p.groups = make([]int, x.Rows)
 	var keep []int
-	for i, first := range rows.Groups(x) {
+	for i, first := range rows.Groups(x) { // rounding may have made more of them equal
 		if first == i {
 			p.groups[i] = len(keep)
 			keep = append(keep, i)
@@ -164,6 +170,61 @@ func (c center) apply(x vec.Matrix) vec.Matrix {
 		}
 	}
 	return y
+}
+
+// level returns x shifted and scaled so that most rows lie about 0 with a size near 1, and the scale, a power of two. Rows
+// far larger than most, such as a broken one of 1e30, have no say in either: in the mean of all they would leave the others
+// no digits to differ in. What then lies beyond 2^40 keeps its direction and is brought back to there.
+func level(x vec.Matrix) (vec.Matrix, float64) {
+	const most, far = 8, 40 // powers of two
+	size := make([]int, x.Rows)
+	var sizes []int
+	for i := range size {
+		if size[i] = exponent(x.Row(i)); size[i] > math.MinInt {
+			sizes = append(sizes, size[i])
+		}
+	}
+	if len(sizes) == 0 {
+		return x, 1
+	}
+	slices.Sort(sizes)
+	var keep []int
+	for i, e := range size {
+		if e <= sizes[len(sizes)/2]+most {
+			keep = append(keep, i)
+		}
+	}
+	c := centering(x.Gather(keep))
+	y := vec.NewMatrix(x.Rows, x.Cols)
+	line := make([]float64, x.Cols)
+	for i := range x.Rows {
+		largest := 0.0
+		for j, v := range x.Row(i) {
+			line[j] = (float64(v) - c.mean[j]) * c.scale
+			largest = max(largest, math.Abs(line[j]))
+		}
+		back := 1.0
+		if _, e := math.Frexp(largest); e > far {
+			back = math.Ldexp(1, far-e)
+		}
+		for j, v := range line {
+			y.Row(i)[j] = float32(v * back)
+		}
+	}
+	return y, c.scale
+}
+
+// exponent is that of the power of two next above the largest value, the least int if all are 0.
+func exponent(row []float32) int {
+	var largest float32
+	for _, v := range row {
+		largest = max(largest, v, -v)
+	}
+	if largest == 0 {
+		return math.MinInt
+	}
+	_, e := math.Frexp(float64(largest))
+	return e
 }
 
 // k returns the neighbourhood that o asks for, or what the points allow.

@@ -248,6 +248,45 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// One broken row among ordinary ones makes no copies of these, and moves no estimate by much.
+func TestBrokenRow(t *testing.T) {
+	x := cubeOf(3).points(400, 1)
+	want, err := dimension.Measure(ctx, x, dimension.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []float32{1e4, 1e10, 1e30, -3e38} {
+		y := x.Clone()
+		y.Row(17)[1] = v
+		got, err := dimension.Measure(ctx, y, dimension.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Distinct != 400 || strings.Contains(strings.Join(got.Notes, " "), "counted once") {
+			t.Errorf("a row of %g: %d distinct rows, notes %q", v, got.Distinct, got.Notes)
+		}
+		near(t, "dimension beside it", got.Dimension, want.Dimension, .05)
+		if _, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		}
+		y.Row(18)[1] = v
+		copy(y.Row(19), y.Row(20))
+		if got, err = dimension.Measure(ctx, y, dimension.Options{}); err != nil || got.Distinct != 399 || !strings.Contains(strings.Join(got.Notes, " "), "1 of 400 rows are copies") {
+			t.Errorf("two such rows and a copy: %d distinct, %v: %v", got.Distinct, got.Notes, err)
+		}
+	}
+	// What rounding makes equal is not called a copy.
+	y := vec.NewMatrix(100, 1)
+	for i := range 100 {
+		y.Data[i] = 1000 + float32(i)
+	}
+	y.Data[0], y.Data[1] = 0, 1e-10
+	got, err := dimension.Measure(ctx, y, dimension.Options{})
+	if notes := strings.Join(got.Notes, " "); err != nil || strings.Contains(notes, "copies") || !strings.Contains(notes, "1 of 100 rows differ") {
+		t.Errorf("%q, %v", notes, err)
+	}
+}
+
 // Whatever the data, if it is finite, Measure answers with a report that can be written as JSON, or with too few rows.
 func TestMeasureAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -77,7 +77,7 @@ func Measure(ctx context.Context, x vec.Matrix, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	r.conclude()
+	r.conclude(p.copies)
 	r.risks(x, p, o)
 	work.done(100)
 	return r, nil
@@ -218,8 +218,8 @@ func (w *progress) part(from, to int) func(done, total int) {
 	return func(done, total int) { w.done(from + (to-from)*done/max(1, total)) }
 }
 
-// conclude fills in the dimension, its summary, and notes on what disagrees.
-func (r *Report) conclude() {
+// conclude fills in the dimension, its summary, and notes on copies and on what disagrees.
+func (r *Report) conclude(copies int) {
 	var near []Estimate // those that look at near neighbours
 	var values []float64
 	for _, e := range r.Estimates {
@@ -232,8 +232,11 @@ func (r *Report) conclude() {
 		near = append(near, e)
 		values = append(values, e.Corrected)
 	}
-	if r.Sampled > r.Distinct {
-		r.note("%d of %d rows are copies of others and were counted once.", r.Sampled-r.Distinct, r.Sampled)
+	if copies > 0 {
+		r.note("%d of %d rows are copies of others and were counted once.", copies, r.Sampled)
+	}
+	if n := r.Sampled - copies - r.Distinct; n > 0 {
+		r.note("%d of %d rows differ from others by less than float32 can tell about the middle of the data, and were counted once.", n, r.Sampled)
 	}
 	if r.Distinct == 1 {
 		r.Summary = "intrinsic dimension 0: all rows are equal"
