@@ -76,7 +76,22 @@ func try(f func()) (err error) {
 	return nil
 }
 
-// brief is an error of GoMLX without the stack that its %+v prints.
+// brief is an error of GoMLX that says what is wrong in a graph, without the names of the functions that were at it.
 func brief(err error) error {
-	return err
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, " panicked: "); i >= 0 {
+		text = text[i+len(" panicked: "):]
+	}
+	return &graphError{text, err}
 }
+
+type graphError struct {
+	text string
+	err  error
+}
+
+func (e *graphError) Error() string { return e.text }
+func (e *graphError) Unwrap() error { return e.err }

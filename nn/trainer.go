@@ -304,7 +304,7 @@ func newExec(w *Weights, f func(scope *model.Scope, in []*Node) []*Node) (*model
 		return nil, p
 	}
 	if err != nil {
-		return nil, err
+		return nil, brief(err)
 	}
 	return e.SetMaxCache(-1), nil
 }
@@ -327,7 +327,7 @@ func run(e *model.Exec, args []any) (out []*tensors.Tensor, err error) {
 	if p := try(func() { out, err = e.Call(args...) }); p != nil {
 		return nil, p
 	}
-	return out, err
+	return out, brief(err)
 }
 
 // rows is how many samples a batch has.
