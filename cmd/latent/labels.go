@@ -107,7 +107,7 @@ func (b *beside) measureLabels(ctx context.Context, p *progress, x, inputs vec.M
 	if err = a.note("mutual information with the labels", err); err != nil {
 		return nil, err
 	}
-	a.Capacity, err = capacity.MeanField(ctx, x, l.Of, capacity.Options{Seed: seed, Progress: p.of("capacity")})
+	a.Capacity, err = capacity.MeanField(ctx, x, l.Of, capacity.Options{Seed: seed, Names: l.Names, Progress: p.of("capacity")})
 	if err = a.note("capacity", err); err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (b *beside) measureLabels(ctx context.Context, p *progress, x, inputs vec.M
 	if b.inputs != "" {
 		data, features = inputs, x
 	}
-	a.Sharpness, err = sharpness.Measure(ctx, data, features, l.Of, sharpness.Options{Seed: seed})
+	a.Sharpness, err = sharpness.Measure(ctx, data, features, l.Of, sharpness.Options{Seed: seed, Names: l.Names})
 	if err = a.note("label sharpness", err); err != nil {
 		return nil, err
 	}

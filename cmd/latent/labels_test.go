@@ -98,7 +98,7 @@ func TestMeasureLabelsPartly(t *testing.T) {
 	os.WriteFile(labels, append([]byte("alone\n"), b[2:]...), 0o600)
 	var m measureAnswer
 	answer(t, &m, "measure", saved(t, "x.npy", x, nil), "--labels", labels)
-	if l := m.Labels; l.Capacity != nil || l.Sharpness == nil || len(l.Notes) == 0 || !strings.Contains(l.Notes[0], "No capacity") {
+	if l := m.Labels; l.Capacity != nil || l.Sharpness == nil || len(l.Notes) == 0 || !strings.Contains(l.Notes[0], `No capacity: capacity: label "alone" has one row`) {
 		t.Errorf("%+v", l)
 	}
 }

@@ -30,10 +30,11 @@ var ErrSolve = errors.New("singular values did not converge")
 
 // Options say how MeanField samples. The zero Options are recommended.
 type Options struct {
-	Margin     float64 // κ ≥ 0 that the readout must keep
-	Directions int     // Gaussian vectors a class is probed with; 0 means 300. The error of capacity falls with its root
-	MaxPoints  int     // rows of a class at most, drawn at random; 0 means 200
-	Seed       uint64  // of rows and directions: same seed, same report
+	Margin     float64  // κ ≥ 0 that the readout must keep
+	Directions int      // Gaussian vectors a class is probed with; 0 means 300. The error of capacity falls with its root
+	MaxPoints  int      // rows of a class at most, drawn at random; 0 means 200
+	Seed       uint64   // of rows and directions: same seed, same report
+	Names      []string // of the labels, by number, for messages
 	// Progress, if not nil, is told how many classes are done; from one goroutine.
 	Progress func(done, total int) `json:"-"`
 }
@@ -85,7 +86,7 @@ func MeanField(ctx context.Context, x vec.Matrix, labels []int, o Options) (*Rep
 		return nil, err
 	}
 	if len(names) < 2 {
-		return nil, fmt.Errorf("capacity: all rows have the label %d, want two labels at least: %w", names[0], vec.ErrTooFew)
+		return nil, fmt.Errorf("capacity: all rows have the label %s, want two labels at least: %w", rows.Label(o.Names, names[0]), vec.ErrTooFew)
 	}
 	x = rows.Unit(x)
 	r := &Report{Margin: o.Margin, Directions: o.Directions, Seed: o.Seed}
@@ -95,7 +96,7 @@ func MeanField(ctx context.Context, x vec.Matrix, labels []int, o Options) (*Rep
 	for i, l := range names {
 		ids := members[l]
 		if len(ids) < 2 {
-			return nil, fmt.Errorf("capacity: label %d has one row, which has no geometry; leave it out: %w", l, vec.ErrTooFew)
+			return nil, fmt.Errorf("capacity: label %s has one row, which has no geometry; leave it out: %w", rows.Label(o.Names, l), vec.ErrTooFew)
 		}
 		m := Manifold{Label: l, Total: len(ids), Rows: min(len(ids), o.MaxPoints)}
 		centre := centroid(x, ids)
@@ -103,7 +104,7 @@ func MeanField(ctx context.Context, x vec.Matrix, labels []int, o Options) (*Rep
 		centres.SetRow(i, centre)
 		norm := floats.Norm(centre, 2)
 		if !(norm > 1e-9*(1+floats.Norm(mean, 2))) {
-			return nil, fmt.Errorf("capacity: label %d is centred at the mean of all rows, which leaves its radius undefined: %w", l, vec.ErrZero)
+			return nil, fmt.Errorf("capacity: label %s is centred at the mean of all rows, which leaves its radius undefined: %w", rows.Label(o.Names, l), vec.ErrZero)
 		}
 		if m.Ellipse, err = ellipse(x, ids, norm); err != nil {
 			return nil, err

@@ -319,6 +319,8 @@ func TestErrors(t *testing.T) {
 		{mf(x, labels[:3], Options{}), vec.ErrDim, "3 labels"},
 		{mf(x, make([]int, 12), Options{}), vec.ErrTooFew, "label 0"},
 		{mf(x, single, Options{}), vec.ErrTooFew, "label 99"},
+		{mf(x, single, Options{Names: []string{"cat"}}), vec.ErrTooFew, "label 99"},
+		{mf(x, make([]int, 12), Options{Names: []string{"cat"}}), vec.ErrTooFew, `label "cat"`},
 		{mf(bad, labels, Options{}), vec.ErrNotFinite, "row 0"},
 		{mf(centred, []int{0, 0, 1, 1}, Options{}), vec.ErrZero, "label 0"},
 		{mf(x, labels, Options{Margin: -1}), vec.ErrTooFew, "margin -1"},

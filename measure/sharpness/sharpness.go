@@ -25,12 +25,13 @@ import (
 
 // Options say what is drawn. The zero Options are the paper's.
 type Options struct {
-	Rows     int     // rows a draw, as many of each class; 0 means 1000. Sharpness grows with it: compare at the same
-	Draws    int     // 0 means 5
-	Quantile float64 // of Soft; 0 means 0.999
-	K        int     // neighbours of the dimensions; 0 means 20
-	MaxRows  int     // rows that the dimensions look at, the same in both; 0 means 2000
-	Seed     uint64  // same seed, same result
+	Rows     int      // rows a draw, as many of each class; 0 means 1000. Sharpness grows with it: compare at the same
+	Draws    int      // 0 means 5
+	Quantile float64  // of Soft; 0 means 0.999
+	K        int      // neighbours of the dimensions; 0 means 20
+	MaxRows  int      // rows that the dimensions look at, the same in both; 0 means 2000
+	Seed     uint64   // same seed, same result
+	Names    []string // of the labels, by number, for the verdict
 }
 
 func (o Options) filled() (Options, error) {
@@ -234,14 +235,14 @@ func Measure(ctx context.Context, x, features vec.Matrix, labels []int, o Option
 		p.Repr, p.ReprTwoNN = &mle, &two
 	}
 	p.Difficulty = Number(max(1, float64(p.Sharpness.K)) * math.Pow(float64(x.Rows), -1/p.Data.Value))
-	p.judge()
+	p.judge(o.Names)
 	return p, nil
 }
 
-func (p *Properties) judge() {
+func (p *Properties) judge(names []string) {
 	s := p.Sharpness
 	if math.IsInf(float64(s.K), 1) {
-		p.Verdict = fmt.Sprintf("Rows %d and %d are equal but labelled %d and %d: no function can give both their label. Data has %.1f dimensions.", s.I, s.J, s.LabelI, s.LabelJ, p.Data.Value)
+		p.Verdict = fmt.Sprintf("Rows %d and %d are equal but labelled %s and %s: no function can give both their label. Data has %.1f dimensions.", s.I, s.J, rows.Label(names, s.LabelI), rows.Label(names, s.LabelJ), p.Data.Value)
 	} else {
 		p.Verdict = fmt.Sprintf("The closest differently labelled rows are %.3g apart (%d and %d): label sharpness %.3g ± %.2g over %d draws of %d rows. Data has %.1f dimensions.",
 			s.MinDist, s.I, s.J, float64(s.K), float64(s.SD), s.Draws, s.Rows, p.Data.Value)

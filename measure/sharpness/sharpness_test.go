@@ -41,6 +41,58 @@ func uniform(n, d int, seed uint64) vec.Matrix {
 	return x
 }
 
+// noise is uniform on ±½, by a generator that testdata/reference.py has too.
+func noise(n, d int, x uint32) vec.Matrix {
+	m := vec.NewMatrix(n, d)
+	for i := range m.Data {
+		x = x*1664525 + 1013904223
+		m.Data[i] = float32(float64(x>>8)/(1<<24) - 0.5)
+	}
+	return m
+}
+
+// The wanted figures were printed by testdata/reference.py: scipy 1.17.1, scikit-dimension 0.5.0 and statsmodels 0.15.0.
+func TestReference(t *testing.T) {
+	labels := make([]int, 400)
+	for i := range labels {
+		labels[i] = i % 3
+	}
+	p, err := Measure(t.Context(), noise(400, 5, 1), vec.Matrix{}, labels, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "K_F (scipy)", float64(p.Sharpness.K), 10.842076884875114, 1e-4)
+	near(t, "d_data (scikit-dimension)", p.Data.Value, 4.174435361446702, 1e-5)
+	near(t, "d_data by TwoNN (scikit-dimension)", p.DataTwoNN.Value, 4.408352326509063, 1e-5)
+
+	var runs []Observation
+	u := noise(16, 4, 5)
+	n, loss := make([]int, u.Rows), make([]float64, u.Rows)
+	for i := range u.Rows {
+		at := func(j int) float64 { return float64(u.Row(i)[j]) + .5 }
+		k := .1 + at(1)
+		n[i], loss[i] = int(500+1500*at(0)), (.05+at(3))*k
+		runs = append(runs, Observation{N: n[i], K: k, Dim: 5 + 10*at(2), Loss: loss[i]})
+	}
+	l, err := FitLaw(runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string][2]float64{
+		"constant": {l.Const, -1.05634773}, "power of K": {l.OfK, 1.10930319}, "power of N": {l.OfN, -0.34347195},
+		"error of K": {l.OfKErr, 0.47444823}, "error of N": {l.OfNErr, 0.61042938}, "R²": {l.R2, 0.3157052676655451},
+	} {
+		near(t, name+" (statsmodels)", c[0], c[1], 1e-6)
+	}
+	near(t, "rank of K (scipy)", l.RankK, 0.44705882352941173, 1e-9)
+	near(t, "rank of the dimension (scipy)", l.RankDim, -0.11470588235294117, 1e-9)
+	rate, err := Rate(n, loss)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "rate (scipy)", rate, 0.21486343821038353, 1e-6)
+}
+
 func TestByHand(t *testing.T) {
 	x, _ := vec.FromRows([][]float32{{0, 0}, {3, 4}, {0, 1}, {6, 8}})
 	r := label(t, x, []int{0, 0, 1, 1}, Options{})
@@ -60,11 +112,22 @@ func TestDuplicates(t *testing.T) {
 	if !math.IsInf(float64(r.K), 1) || r.Clashes != 2 || r.I != 0 || r.J != 2 {
 		t.Errorf("%+v", r)
 	}
+	p, err := Measure(t.Context(), uniformWithCopy(), vec.Matrix{}, []int{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, Options{Names: []string{"cat", "dog"}})
+	if err != nil || !strings.Contains(p.Verdict, `labelled "cat" and "dog"`) {
+		t.Errorf("%+v, %v", p, err)
+	}
 	b, err := json.Marshal(r)
 	var back Result
 	if err != nil || json.Unmarshal(b, &back) != nil || !reflect.DeepEqual(*r, back) {
 		t.Errorf("%s: %v", b, err)
 	}
+}
+
+// uniformWithCopy has 24 rows, of which 2 and 3 are equal.
+func uniformWithCopy() vec.Matrix {
+	x := uniform(24, 2, 1)
+	copy(x.Row(3), x.Row(2))
+	return x
 }
 
 // Against the formula as it stands, with its invariances: scale, shift, new names, more points.

@@ -1,4 +1,4 @@
-// Package rows draws samples of rows and finds equal ones: what every measure does first.
+// Package rows draws samples of rows, finds equal ones and names their labels: what every measure does first.
 package rows
 
 import (
@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 
 	"github.com/latent-go/latent/vec"
 )
@@ -52,6 +53,14 @@ func Groups(x vec.Matrix) []int {
 		}
 	}
 	return first
+}
+
+// Label is how a label is called in a message: by its name in quotes, or by its number where names has none.
+func Label(names []string, label int) string {
+	if label >= 0 && label < len(names) {
+		return strconv.Quote(names[label])
+	}
+	return strconv.Itoa(label)
 }
 
 func key(dst []byte, row []float32) {
