@@ -1,0 +1,210 @@
+// Package sparse finds the sparse vectors with the greatest dot product: an inverted index over slots.
+//
+//	ix := sparse.New(sparse.Options{})
+//	ix.Put(7, point.Sparse{Indices: []uint32{3, 9}, Values: []float32{1, 0.5}})
+//	hits := ix.Search(q, live, live, 10)
+package sparse
+
+import (
+	"io"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/collection/point"
+	"github.com/latent-go/latent/collection/postings"
+)
+
+// Options say how vectors are compared.
+type Options struct {
+	IDF bool // multiply each value of a query by the inverse document frequency of its index
+}
+
+// Index holds sparse vectors. It may be read from many goroutines at once, and written to while no one reads.
+type Index struct {
+	o    Options
+	dims map[uint32]*postings.List[float32]
+	has  *roaring.Bitmap // slots with a vector, be it an empty one
+}
+
+// New returns an empty index.
+func New(o Options) *Index {
+	return &Index{o, make(map[uint32]*postings.List[float32]), roaring.New()}
+}
+
+// Put indexes the vector of a slot that is not in the index. It is cheap for slots in ascending order.
+func (x *Index) Put(slot uint32, v point.Sparse) {
+	x.has.Add(slot)
+	for i, d := range v.Indices {
+		l := x.dims[d]
+		if l == nil {
+			l = new(postings.List[float32])
+			x.dims[d] = l
+		}
+		l.Put(slot, v.Values[i])
+	}
+}
+
+// Forget takes slots out, in the time that it takes to read the index once.
+func (x *Index) Forget(dead *roaring.Bitmap) {
+	x.has.AndNot(dead)
+	maps.DeleteFunc(x.dims, func(_ uint32, l *postings.List[float32]) bool {
+		l.Forget(dead)
+		return len(l.Slots) == 0
+	})
+}
+
+// Len is the number of vectors.
+func (x *Index) Len() int { return int(x.has.GetCardinality()) }
+
+// Has returns the slots that have a vector, not to be changed.
+func (x *Index) Has() *roaring.Bitmap { return x.has }
+
+// Weights returns the values of a query as Search multiplies them: with Options.IDF, each times
+//
+//	ln(1 + (N − n + ½) / (n + ½))
+//
+// where n of N vectors of live have its index.
+func (x *Index) Weights(q point.Sparse, live *roaring.Bitmap) []float64 {
+	w := make([]float64, len(q.Values))
+	all := 0.0
+	if x.o.IDF {
+		all = float64(x.has.AndCardinality(live))
+	}
+	for i, v := range q.Values {
+		w[i] = float64(v)
+		if x.o.IDF {
+			n := 0.0
+			if l := x.dims[q.Indices[i]]; l != nil {
+				for _, slot := range l.Slots {
+					if live.Contains(slot) {
+						n++
+					}
+				}
+			}
+			w[i] *= math.Log1p((all - n + 0.5) / (n + 0.5))
+		}
+	}
+	return w
+}
+
+// Search returns the k slots of keep with the greatest dot product with q, greatest first, ties by slot; only those that
+// share an index with q. Frequencies are those of the vectors of live. Sums are of float64.
+func (x *Index) Search(q point.Sparse, live, keep *roaring.Bitmap, k int) []postings.Hit {
+	var scores postings.Scores
+	weights := x.Weights(q, live)
+	for i, d := range q.Indices {
+		l := x.dims[d]
+		if l == nil {
+			continue
+		}
+		for j, slot := range l.Slots {
+			if keep.Contains(slot) {
+				scores.Add(slot, weights[i]*float64(l.Weights[j]))
+			}
+		}
+	}
+	return scores.Top(k)
+}
+
+// Dot is the dot product of two sparse vectors whose indices are ascending; false if they share none.
+func Dot(a, b point.Sparse) (sum float64, share bool) {
+	for i, j := 0, 0; i < len(a.Indices) && j < len(b.Indices); {
+		switch {
+		case a.Indices[i] < b.Indices[j]:
+			i++
+		case a.Indices[i] > b.Indices[j]:
+			j++
+		default:
+			sum += float64(a.Values[i]) * float64(b.Values[j])
+			share = true
+			i, j = i+1, j+1
+		}
+	}
+	return sum, share
+}
+
+// kind and version of the artifact that holds an index.
+const kind, version = "sparse", 1
+
+// WriteTo writes the index as an artifact that Read reads.
+func (x *Index) WriteTo(w io.Writer) (int64, error) {
+	has, err := x.has.ToBytes()
+	if err != nil {
+		return 0, err
+	}
+	dims := slices.Sorted(maps.Keys(x.dims))
+	counts := make([]uint32, len(dims))
+	var slots []uint32
+	var values []float32
+	for i, d := range dims {
+		counts[i] = uint32(len(x.dims[d].Slots))
+		slots = append(slots, x.dims[d].Slots...)
+		values = append(values, x.dims[d].Weights...)
+	}
+	return artifact.Write(w, kind, version, artifact.JSON("options", x.o), artifact.Section{Name: "has", Data: has}, artifact.Numbers("dims", dims),
+		artifact.Numbers("counts", counts), artifact.Numbers("slots", slots), artifact.Numbers("values", values))
+}
+
+// Read reads an index that WriteTo wrote. What is no sound index gives *artifact.CorruptError.
+func Read(r io.Reader) (*Index, error) { return artifact.Load(r, kind, version, fromFile) }
+
+func fromFile(f *artifact.File) (*Index, error) {
+	x := New(Options{})
+	if err := f.Decode("options", &x.o); err != nil {
+		return nil, err
+	}
+	has, err := f.Raw("has")
+	if err != nil {
+		return nil, err
+	}
+	if err := x.has.UnmarshalBinary(has); err != nil {
+		return nil, f.Reject("slots: %v", err)
+	}
+	if err := x.has.Validate(); err != nil && !x.has.IsEmpty() {
+		return nil, f.Reject("slots: %v", err)
+	}
+	dims, err := artifact.Slice[uint32](f, "dims")
+	if err != nil {
+		return nil, err
+	}
+	counts, err := artifact.Slice[uint32](f, "counts")
+	if err != nil {
+		return nil, err
+	}
+	slots, err := artifact.Slice[uint32](f, "slots")
+	if err != nil {
+		return nil, err
+	}
+	values, err := artifact.Slice[float32](f, "values")
+	if err != nil {
+		return nil, err
+	}
+	if len(dims) != len(counts) || len(slots) != len(values) {
+		return nil, f.Reject("%d indices with %d counts, %d slots with %d values", len(dims), len(counts), len(slots), len(values))
+	}
+	slots, values = slices.Clone(slots), slices.Clone(values)
+	lists := make([]postings.List[float32], len(dims))
+	for i, d := range dims {
+		c := counts[i]
+		if int64(c) > int64(len(slots)) || x.dims[d] != nil {
+			return nil, f.Reject("index %d is cut short, or met twice", d)
+		}
+		s := slots[:c:c]
+		for j := range s {
+			if !x.has.Contains(s[j]) || j > 0 && s[j-1] >= s[j] {
+				return nil, f.Reject("index %d has slot %d, which is out of order or has no vector", d, s[j])
+			}
+		}
+		lists[i] = postings.List[float32]{Slots: s, Weights: values[:c:c]}
+		x.dims[d] = &lists[i]
+		slots, values = slots[c:], values[c:]
+	}
+	if len(slots) > 0 {
+		return nil, f.Reject("%d slots are left over", len(slots))
+	}
+	return x, nil
+}
