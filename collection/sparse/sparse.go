@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -23,8 +24,9 @@ type Options struct {
 	IDF bool // multiply each value of a query by the inverse document frequency of its index
 }
 
-// Index holds sparse vectors. It may be read from many goroutines at once, and written to while no one reads.
+// Index holds sparse vectors. It is safe for concurrent use.
 type Index struct {
+	mu   sync.RWMutex
 	o    Options
 	dims map[uint32]*postings.List[float32]
 	has  *roaring.Bitmap // slots with a vector, be it an empty one
@@ -32,11 +34,13 @@ type Index struct {
 
 // New returns an empty index.
 func New(o Options) *Index {
-	return &Index{o, make(map[uint32]*postings.List[float32]), roaring.New()}
+	return &Index{o: o, dims: make(map[uint32]*postings.List[float32]), has: roaring.New()}
 }
 
 // Put indexes the vector of a slot that is not in the index. It is cheap for slots in ascending order.
 func (x *Index) Put(slot uint32, v point.Sparse) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.has.Add(slot)
 	for i, d := range v.Indices {
 		l := x.dims[d]
@@ -50,6 +54,8 @@ func (x *Index) Put(slot uint32, v point.Sparse) {
 
 // Forget takes slots out, in the time that it takes to read the index once.
 func (x *Index) Forget(dead *roaring.Bitmap) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.has.AndNot(dead)
 	maps.DeleteFunc(x.dims, func(_ uint32, l *postings.List[float32]) bool {
 		l.Forget(dead)
@@ -57,11 +63,19 @@ func (x *Index) Forget(dead *roaring.Bitmap) {
 	})
 }
 
-// Len is the number of vectors.
-func (x *Index) Len() int { return int(x.has.GetCardinality()) }
+// Count is how many slots of live have a vector.
+func (x *Index) Count(live *roaring.Bitmap) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return int(x.has.AndCardinality(live))
+}
 
-// Has returns the slots that have a vector, not to be changed.
-func (x *Index) Has() *roaring.Bitmap { return x.has }
+// Has returns the slots of live that have a vector.
+func (x *Index) Has(live *roaring.Bitmap) *roaring.Bitmap {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return roaring.And(x.has, live)
+}
 
 // Weights returns the values of a query as Search multiplies them: with Options.IDF, each times
 //
@@ -69,6 +83,12 @@ func (x *Index) Has() *roaring.Bitmap { return x.has }
 //
 // where n of N vectors of live have its index.
 func (x *Index) Weights(q point.Sparse, live *roaring.Bitmap) []float64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.weights(q, live)
+}
+
+func (x *Index) weights(q point.Sparse, live *roaring.Bitmap) []float64 {
 	w := make([]float64, len(q.Values))
 	all := 0.0
 	if x.o.IDF {
@@ -94,8 +114,10 @@ func (x *Index) Weights(q point.Sparse, live *roaring.Bitmap) []float64 {
 // Search returns the k slots of keep with the greatest dot product with q, greatest first, ties by slot; only those that
 // share an index with q. Frequencies are those of the vectors of live. Sums are of float64.
 func (x *Index) Search(q point.Sparse, live, keep *roaring.Bitmap, k int) []postings.Hit {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	var scores postings.Scores
-	weights := x.Weights(q, live)
+	weights := x.weights(q, live)
 	for i, d := range q.Indices {
 		l := x.dims[d]
 		if l == nil {
@@ -132,6 +154,8 @@ const kind, version = "sparse", 1
 
 // WriteTo writes the index as an artifact that Read reads.
 func (x *Index) WriteTo(w io.Writer) (int64, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	has, err := x.has.ToBytes()
 	if err != nil {
 		return 0, err
