@@ -33,18 +33,15 @@ func product(x, w *Node) *Node {
 	})
 }
 
-// MLP is layers of these widths, the last being the output, with ReLU between them. Weights start uniform in ±1/√in and
-// biases at 0.
+// MLP is layers of these widths, the last being the output, with ReLU between them. Weights and biases of a layer start
+// uniform in ±1/√in, as PyTorch has it: biases of 0 would leave a network without a gradient where its input is 0.
 func MLP(scope *model.Scope, x *Node, widths ...int) *Node {
-	scope = scope.WithInitializer(func(g *Graph, s shapes.Shape) *Node {
-		if s.Rank() < 2 {
-			return Zeros(g, s)
-		}
-		end := 1 / math.Sqrt(float64(s.Dim(0)))
-		return AddScalar(MulScalar(scope.RandomUniform(g, s), 2*end), -end)
-	})
 	for i, width := range widths {
-		x = Dense(scope.In("layer%d", i), x, width)
+		end := 1 / math.Sqrt(float64(x.Shape().Dim(1)))
+		uniform := scope.WithInitializer(func(g *Graph, s shapes.Shape) *Node {
+			return AddScalar(MulScalar(scope.RandomUniform(g, s), 2*end), -end)
+		})
+		x = Dense(uniform.In("layer%d", i), x, width)
 		if i < len(widths)-1 {
 			x = activation.Relu(x)
 		}
