@@ -19,28 +19,30 @@ type runOf struct {
 	Name    string
 }
 
-// save writes all of training's state.
+// save writes all of training's state to a file that appears whole or not at all.
 func (s *state) save(path string, w *Weights, feed Feed, o Options) error {
-	return artifact.Atomic(path, func(out io.Writer) error {
-		all, err := w.sections(true)
-		if err != nil {
-			return err
-		}
-		weights, err := artifact.Bytes("weights", sectionsWriter(all))
-		if err != nil {
-			return err
-		}
-		sections := []artifact.Section{artifact.JSON("run", runOf{feed.Len(), o.Name}), artifact.JSON("state", s.wire()), weights}
-		if s.best != nil {
-			best, err := artifact.Bytes("best", s.best)
-			if err != nil {
-				return err
-			}
-			sections = append(sections, best)
-		}
-		_, err = artifact.Write(out, kindCheckpoint, 1, sections...)
+	return artifact.Atomic(path, func(out io.Writer) error { return s.write(out, w, feed, o) })
+}
+
+func (s *state) write(out io.Writer, w *Weights, feed Feed, o Options) error {
+	all, err := w.sections(true)
+	if err != nil {
 		return err
-	})
+	}
+	weights, err := artifact.Bytes("weights", sectionsWriter(all))
+	if err != nil {
+		return err
+	}
+	sections := []artifact.Section{artifact.JSON("run", runOf{feed.Len(), o.Name}), artifact.JSON("state", s.wire()), weights}
+	if s.best != nil {
+		best, err := artifact.Bytes("best", s.best)
+		if err != nil {
+			return err
+		}
+		sections = append(sections, best)
+	}
+	_, err = artifact.Write(out, kindCheckpoint, 1, sections...)
+	return err
 }
 
 type sectionsWriter []artifact.Section

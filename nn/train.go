@@ -171,17 +171,18 @@ func Train(ctx context.Context, w *Weights, l Loss, feed Feed, o Options) (*Repo
 				return r, fmt.Errorf("nn: write the log: %w", err)
 			}
 		}
+		var stop error
+		if o.Each != nil {
+			stop = o.Each(record)
+			s.Done = s.Done || errors.Is(stop, ErrStop)
+		}
 		if o.Checkpoint != "" {
 			if err := s.save(o.Checkpoint, w, feed, o); err != nil {
 				return r, fmt.Errorf("nn: checkpoint: %w", err)
 			}
 		}
-		if o.Each != nil {
-			if err := o.Each(record); errors.Is(err, ErrStop) {
-				s.Done = true
-			} else if err != nil {
-				return r, err
-			}
+		if stop != nil && !errors.Is(stop, ErrStop) {
+			return r, stop
 		}
 	}
 	r.Stopped = r.Steps < o.Steps
