@@ -3,7 +3,7 @@
 
     make bench-peers                                  what docs/results/peers.md was made with
     python3 bench/peers/peers.py --data fashion --threads 1 --out peers.jsonl
-    python3 bench/peers/peers.py --data glove --threads 2 --only 'latent hnsw M16,hnswlib M16' --out peers.jsonl
+    python3 bench/peers/peers.py --data glove --threads 2 --only 'latent hnsw M16;hnswlib M16' --out peers.jsonl
 
 It installs the peers into a virtual environment of its own (--venv), hnswlib compiled for this machine, as its source
 package does. Each index lives in a process of its own. All are built, one after another; then, --runs times, each runs all
@@ -235,7 +235,7 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--clock", choices=["cpu", "wall"], help="cpu for one thread, wall for more, unless said")
-    p.add_argument("--only", default="", help="names of configurations, with commas")
+    p.add_argument("--only", default="", help="names of configurations, with semicolons")
     p.add_argument("--out", default="peers.jsonl")
     p.add_argument("--venv", default=os.path.join(ROOT, "bench", "peers", ".venv"))
     p.add_argument("--folder", default=os.path.join(ROOT, "bench", "peers", ".data"))
@@ -263,7 +263,7 @@ def main():
         running = []
         with tempfile.TemporaryDirectory() as tmp:
             for i, (name, engine, kind, build, settings) in enumerate(configs(data, n, d)):
-                if a.only and name not in a.only.split(","):
+                if a.only and name not in a.only.split(";"):
                     continue
                 ids = os.path.join(tmp, f"ids{i}")
                 command = [ours, "worker", base, queries, metric, ids] if engine == "latent" else \
