@@ -205,7 +205,7 @@ func (p *preparation) prepare(ops []Op) error {
 				}
 			}
 		case SetPayload:
-			if _, err := parsePath(op.Key); op.Key != "" && err != nil {
+			if _, err := payloadPath(op.Key); op.Key != "" && err != nil {
 				return err
 			}
 			if _, err := encodePayload(op.Payload); err != nil {
@@ -217,7 +217,7 @@ func (p *preparation) prepare(ops []Op) error {
 			}
 		case DeletePayload:
 			for _, key := range op.Keys {
-				if _, err := parsePath(key); err != nil {
+				if _, err := payloadPath(key); err != nil {
 					return err
 				}
 			}
@@ -270,14 +270,13 @@ type transaction struct {
 	v        *view // for filters, once one was met
 
 	version uint64
-	changes []change
 }
 
 type pending struct {
 	id       point.ID
 	was, is  bool // there
 	oldSlot  uint32
-	oldRec   []byte // payload as it was, JSON
+	before   []byte // payload as it was, JSON
 	slot     uint32 // as it will be
 	payload  []byte
 	values   point.Payload // what payload says, if decoded
@@ -303,7 +302,7 @@ func (t *transaction) point(id point.ID) (*pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pending{id: id, was: ok, is: ok, oldSlot: rec.slot, slot: rec.slot, payload: rec.payload}
+	p := &pending{id: id, was: ok, is: ok, oldSlot: rec.slot, slot: rec.slot, payload: rec.payload, before: rec.payload}
 	t.points[id] = p
 	t.order = append(t.order, p)
 	return p, nil
@@ -319,12 +318,30 @@ func (t *transaction) load(p *pending) (err error) {
 
 func (t *transaction) decode(p *pending) (err error) {
 	if !p.decoded {
-		if p.values, err = decodePayload(p.payload); err != nil {
-			return failed(ErrCorrupt, "payload of point %s: %v", p.id, err)
-		}
-		p.decoded = true
+		p.values, err = p.own()
+		p.decoded = err == nil
 	}
-	return nil
+	return err
+}
+
+// own is the payload as values that no one else has.
+func (p *pending) own() (point.Payload, error) {
+	values, err := decodePayload(p.payload)
+	if err != nil {
+		return nil, failed(ErrCorrupt, "payload of point %s: %v", p.id, err)
+	}
+	if values == nil {
+		values = point.Payload{}
+	}
+	return values, nil
+}
+
+func payloadPath(key string) (filter.Path, error) {
+	path, err := filter.ParsePath(key)
+	if err != nil {
+		return path, failed(ErrInput, "Invalid json path: '%s': %v", key, err)
+	}
+	return path, nil
 }
 
 func (t *transaction) setPayload(p *pending, values point.Payload) (err error) {
@@ -471,29 +488,33 @@ func (t *transaction) do(op Op, points []ready) error {
 		})
 	case SetPayload:
 		return t.selected(op.Selector, true, func(p *pending) error {
-			if err := t.decode(p); err != nil {
-				return err
-			}
-			values, err := withPayload(p.values, op.Payload, op.Key)
+			values, err := p.own()
 			if err != nil {
 				return err
 			}
+			var path filter.Path // the payload itself
+			if op.Key != "" {
+				if path, err = payloadPath(op.Key); err != nil {
+					return err
+				}
+			}
+			path.Set(values, op.Payload)
 			return t.setPayload(p, values)
 		})
 	case OverwritePayload:
 		return t.selected(op.Selector, true, func(p *pending) error { return t.setPayload(p, op.Payload) })
 	case DeletePayload:
 		return t.selected(op.Selector, true, func(p *pending) error {
-			if err := t.decode(p); err != nil {
+			values, err := p.own()
+			if err != nil {
 				return err
 			}
-			values := p.values
 			for _, key := range op.Keys {
-				path, err := parsePath(key)
+				path, err := payloadPath(key)
 				if err != nil {
 					return err
 				}
-				values, _ = without(map[string]any(values), path).(map[string]any)
+				path.Remove(values)
 			}
 			return t.setPayload(p, values)
 		})
@@ -523,9 +544,7 @@ func (t *transaction) batch() (*pebble.Batch, error) {
 	next := c.n
 	var key, value, log []byte
 	note := func(kind byte, slot uint32, id point.ID) {
-		ch := change{kind, slot, id}
-		t.changes = append(t.changes, ch)
-		log = appendChange(log, ch)
+		log = appendChange(log, change{kind, slot, id})
 	}
 	for _, p := range t.order {
 		if p.was && (!p.is || p.newRows) {
@@ -572,32 +591,27 @@ func (t *transaction) publish() {
 	c := t.c
 	for _, p := range t.order {
 		if p.was && (!p.is || p.newRows) {
-			c.bury(p.oldSlot, t.version)
+			c.bury(p.oldSlot)
 		}
 		switch {
 		case p.is && p.newRows:
 			c.bear(p.slot, p.id, p.vectors)
 			t.decode(p) // what was just encoded or read: no error
-			for _, f := range c.followers {
-				f.add(p.slot, p.id, p.values, p.vectors)
-			}
+			c.fields.Put(p.slot, p.values)
 		case p.is && p.newValue:
-			for _, f := range c.followers {
-				f.change(p.slot, p.id, p.values)
-			}
+			t.decode(p)
+			before, _ := decodePayload(p.before)
+			c.fields.Change(t.version, p.slot, before, p.values)
 		}
 	}
 	c.version = t.version
-	c.logged += len(t.changes)
+	c.logged++
 }
 
 // bury takes a slot out of use. c.state is held.
-func (c *Collection) bury(slot uint32, version uint64) {
+func (c *Collection) bury(slot uint32) {
 	c.live.Remove(slot)
-	c.dying = append(c.dying, dying{slot, version})
-	for _, f := range c.followers {
-		f.remove(slot)
-	}
+	c.buried.Add(slot)
 }
 
 // bear brings the next slot into use. c.state is held.
@@ -612,12 +626,9 @@ func (c *Collection) bear(slot uint32, id point.ID, vs stored) {
 			s.missing.Add(slot)
 		}
 	}
-}
-
-// follower is something derived that lives in memory and is fed with every change, under Collection.state. Readers ask it
-// under the same lock, for reading.
-type follower interface {
-	add(slot uint32, id point.ID, p point.Payload, vs stored)
-	change(slot uint32, id point.ID, p point.Payload) // of a slot that was added: it has another payload
-	remove(slot uint32)
+	for _, s := range c.sparse {
+		if v, ok := vs.of(s.uid); ok {
+			s.put(slot, v)
+		}
+	}
 }

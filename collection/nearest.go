@@ -139,7 +139,46 @@ func (m *measure) maxSim(rows vec.Matrix) float32 {
 
 // search finds the k nearest of some slots, all of which have the vector.
 func (s *spaceView) search(ctx context.Context, m *measure, slots *roaring.Bitmap, filtered bool, k int, p Params) (*vec.TopK, error) {
-	return m.exact(ctx, slots, k)
+	if s.index == nil || p.Exact || s.scanIsCheaper(slots, filtered, k, p) {
+		return m.exact(ctx, slots, k)
+	}
+	hits, err := s.candidates(ctx, m, slots, filtered, k, p)
+	if err != nil {
+		return nil, err
+	}
+	top := vec.NewTopK(k)
+	if !p.IndexedOnly {
+		tail := roaring.New()
+		tail.AddRange(uint64(s.reach), 1<<32)
+		tail.And(slots)
+		if top, err = m.exact(ctx, tail, k); err != nil {
+			return nil, err
+		}
+	}
+	var d [1]float32
+	for _, h := range hits {
+		if d[0] = h.Distance; !p.NoRescore || s.config.Multi {
+			m.distances(d[:], []uint32{h.ID})
+		}
+		top.Push(d[0], h.ID)
+	}
+	return top, nil
+}
+
+// scanIsCheaper says whether to look at all slots costs less than to ask the index. A walk through a graph measures about
+// 16 nodes for each of the effort nearest it keeps; with a filter that lets one in r through it meets r times as many.
+// Rows one after another are measured about twice as fast as nodes here and there.
+func (s *spaceView) scanIsCheaper(slots *roaring.Bitmap, filtered bool, k int, p Params) bool {
+	n := float64(slots.GetCardinality())
+	effort := p.Effort
+	if effort <= 0 {
+		effort = defaultEffort
+	}
+	walk := 16 * float64(max(effort, k))
+	if filtered && n > 0 {
+		walk *= float64(s.reach) / n
+	}
+	return n/2 <= walk
 }
 
 // parallelScan is how many numbers a scan has to look at for it to use several processors.
@@ -148,7 +187,7 @@ const parallelScan = 1 << 22
 // exact measures all slots.
 func (m *measure) exact(ctx context.Context, slots *roaring.Bitmap, k int) (*vec.TopK, error) {
 	n := int(slots.GetCardinality())
-	top := vec.NewTopK(min(k, max(n, 1)))
+	top := vec.NewTopK(k)
 	if n == 0 {
 		return top, ctx.Err()
 	}

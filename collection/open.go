@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 
+	"github.com/latent-go/latent/collection/filter"
 	"github.com/latent-go/latent/collection/point"
 )
 
@@ -27,22 +28,24 @@ type Collection struct {
 	db     *pebble.DB
 
 	write    sync.Mutex
+	deriving sync.Mutex  // held by what needs the log to stay: before write
 	unsynced atomic.Bool // something was written without durable
 	failure  atomic.Pointer[error]
 	stuck    atomic.Bool // Pebble panicked with its locks held: it cannot be closed
 
-	state     sync.RWMutex
-	name      string
-	closed    bool
-	settings  *settings // replaced, never changed
-	version   uint64
-	n         uint32          // slots given out
-	live      *roaring.Bitmap // slots in use
-	ids       []point.ID      // by slot
-	dying     []dying         // slots that indexes may still hold, in the order of their death
-	spaces    map[string]*space
-	followers []follower
-	logged    int // changes since the last checkpoint
+	state    sync.RWMutex
+	name     string
+	closed   bool
+	settings *settings // replaced, never changed
+	version  uint64
+	n        uint32          // slots given out
+	live     *roaring.Bitmap // slots in use
+	buried   *roaring.Bitmap // slots that died and may still stand in payload indexes
+	ids      []point.ID      // by slot
+	spaces   map[string]*space
+	fields   *filter.Fields          // payload indexes, with a lock of their own
+	sparse   map[string]*sparseSpace // sparse vectors, by name
+	logged   int                     // versions since the last checkpoint
 
 	current  *view
 	views    []*view
@@ -51,12 +54,6 @@ type Collection struct {
 	drained  *sync.Cond // of views; on state
 
 	work
-}
-
-// dying is a slot that died at a version.
-type dying struct {
-	slot    uint32
-	version uint64
 }
 
 const settingsFormat = 1
@@ -183,7 +180,7 @@ func (c *Collection) settingsNow() *settings {
 
 // openCollection opens a collection and loads what is derived, or makes it again.
 func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
-	c := &Collection{store: s, folder: folder, name: name, live: roaring.New(), spaces: map[string]*space{}}
+	c := &Collection{store: s, folder: folder, name: name, live: roaring.New(), buried: roaring.New(), spaces: map[string]*space{}, sparse: map[string]*sparseSpace{}, fields: &filter.Fields{}}
 	c.drained = sync.NewCond(&c.state)
 	if err := c.openDB(); err != nil {
 		return nil, err
@@ -207,6 +204,9 @@ func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
 	for name, v := range set.Config.Vectors {
 		c.spaces[name] = &space{uid: set.UIDs[name], config: v, missing: roaring.New()}
 	}
+	for name, v := range set.Config.Sparse {
+		c.sparse[name] = newSparseSpace(set.UIDs[name], v)
+	}
 	if err := c.load(context.Background()); err != nil {
 		return nil, err
 	}
@@ -216,29 +216,19 @@ func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
 
 // flush syncs what was written without durable.
 func (c *Collection) flush() {
-	if !c.unsynced.Swap(false) {
+	if !c.unsynced.Swap(false) || c.writable() != nil {
 		return
 	}
-	c.write.Lock()
-	if c.writable() != nil {
-		c.write.Unlock()
-		return
-	}
-	b := c.db.NewBatch()
-	b.LogData(nil, nil)
-	err := c.commitQuietly(b)
-	c.write.Unlock()
-	if err == nil {
-		err = c.synced(b)
-		b.Close()
-	}
-	if err != nil {
+	if err := c.syncLog(); err != nil {
 		c.store.log.Error("what was written last is not on disk", "collection", c.Name(), "error", err)
 	}
 }
 
-// commitQuietly is commit for a batch that readers cannot see.
-func (c *Collection) commitQuietly(b *pebble.Batch) (err error) {
+// commitQuietly is commit for a batch that readers cannot see. c.write is held.
+func (c *Collection) commitQuietly(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+	if err := c.writable(); err != nil {
+		return err
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			c.stuck.Store(true)
@@ -246,7 +236,12 @@ func (c *Collection) commitQuietly(b *pebble.Batch) (err error) {
 			err = c.writable()
 		}
 	}()
-	if err := c.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
+	if o.Sync {
+		err = c.db.ApplyNoSyncWait(b, o)
+	} else {
+		err = c.db.Apply(b, o)
+	}
+	if err != nil {
 		c.fail(err)
 	}
 	return c.writable()
@@ -258,7 +253,7 @@ func (c *Collection) close(keep bool) error {
 	c.halt()
 	var err error
 	if keep && c.failure.Load() == nil {
-		err = c.checkpoint(context.Background())
+		err = c.settle(context.Background())
 	}
 	c.write.Lock()
 	defer c.write.Unlock()

@@ -23,7 +23,8 @@ type space struct {
 	index   *slotIndex      // nil while all is scanned
 	reach   uint32          // slots below are in index, but for some dead ones
 
-	optimizerError error
+	tried          int   // vectors there were when an index could not be built
+	optimizerError error // and why
 }
 
 const (

@@ -3,6 +3,7 @@ package collection
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -22,6 +23,7 @@ type view struct {
 	live     *roaring.Bitmap // slots that are some point's now
 	ids      []point.ID      // by slot, of dead ones too
 	spaces   map[string]*spaceView
+	sparse   map[string]*sparseSpace
 
 	refs int    // under c.state
 	seq  uint64 // of its making
@@ -43,6 +45,7 @@ func (c *Collection) viewLocked() (*view, error) {
 			c: c, snap: c.db.NewSnapshot(), settings: c.settings, version: c.version,
 			n: c.n, live: c.live.Clone(), ids: c.ids[:len(c.ids):len(c.ids)],
 			spaces: make(map[string]*spaceView, len(c.spaces)),
+			sparse: maps.Clone(c.sparse),
 			refs:   1, // c.current's
 			seq:    c.nextView,
 		}
@@ -118,14 +121,6 @@ func (c *Collection) drain() {
 	}
 }
 
-// oldest is the version of the oldest view that is open, or the current version. It is called under c.state.
-func (c *Collection) oldest() uint64 {
-	if len(c.views) > 0 {
-		return c.views[0].version
-	}
-	return c.version
-}
-
 // get calls f with the value under key, which is valid until f returns; false if there is none.
 func get(r pebble.Reader, key []byte, f func([]byte) error) (bool, error) {
 	b, closer, err := r.Get(key)
@@ -138,7 +133,7 @@ func get(r pebble.Reader, key []byte, f func([]byte) error) (bool, error) {
 	return true, f(b)
 }
 
-// record reads what lies under a point's key; the payload is a copy.
+// readRecord reads what lies under a point's key; the payload is a copy.
 func readRecord(r pebble.Reader, id point.ID) (rec record, ok bool, err error) {
 	ok, err = get(r, pointKey(id), func(b []byte) (err error) {
 		rec, err = decodeRecord(b)
