@@ -56,8 +56,9 @@ type Space struct {
 	maps   []Projector
 }
 
-// New draws a subspace for parameters in these blocks. Fastfood has nothing to gain where fewer than 4d numbers are
-// moved: such parameters, and such blocks of PerBlock, get a dense projection.
+// New draws a subspace for parameters in these blocks. Fastfood goes to more numbers than d, and is nearest to orthogonal
+// if there are many more: where fewer than 4d numbers are moved, as in small tensors with PerBlock, there is a dense
+// projection instead, unless it takes more than 64 MiB.
 func New(blocks []Block, o Options) (*Space, error) {
 	s := &Space{o: o, blocks: blocks, at: make([]int, len(blocks)+1)}
 	for i, b := range blocks {
@@ -108,7 +109,7 @@ func New(blocks []Block, o Options) (*Space, error) {
 func (o Options) projector(d, D int, seed uint64) (Projector, error) {
 	switch o.Family {
 	case "", Fastfood:
-		if D < 4*d {
+		if d > D || D < 4*d && d*D <= 1<<24 {
 			return NewDense(d, D, false, seed)
 		}
 		return NewFastfood(d, D, seed)
