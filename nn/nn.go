@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -50,7 +51,7 @@ var Backend = sync.OnceValues(func() (b compute.Backend, err error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("nn: open the backend %s=%q, of those compiled in, %s: %w", compute.ConfigEnvVar, config,
-			strings.Join(compute.List(), ", "), brief(err))
+			strings.Join(slices.Sorted(slices.Values(compute.List())), ", "), brief(err))
 	}
 	return b, nil
 })

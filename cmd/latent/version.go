@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -21,15 +22,23 @@ type versionAnswer struct {
 	OS      string   `json:"os"`
 	Arch    string   `json:"arch"`
 	Kernels []string `json:"kernels"`
+	// Training names what runs the graphs of models, and SIMD says whether pure Go does so with vector instructions.
+	Training string `json:"training"`
+	SIMD     bool   `json:"simd"`
 }
 
 func newVersion(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, and which kernels this processor runs",
+		Short: "Print the version, which kernels this processor runs, and what trains models",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			a := versionAnswer{Version: programVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Kernels: vec.Features()}
+			a := versionAnswer{Version: programVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Kernels: vec.Features(), SIMD: nn.SIMD}
+			if b, err := nn.Backend(); err != nil {
+				a.Training = err.Error()
+			} else {
+				a.Training = b.String()
+			}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {
@@ -47,6 +56,14 @@ func newVersion(e *env) *cobra.Command {
 						fmt.Fprint(w, " ")
 					}
 					fmt.Fprint(w, k)
+				}
+				fmt.Fprintf(w, "\ntraining: %s", a.Training)
+				if a.Training == "go" {
+					if a.SIMD {
+						fmt.Fprint(w, ", with vector instructions")
+					} else {
+						fmt.Fprint(w, ", without vector instructions: several times slower than a build with GOEXPERIMENT=simd on amd64")
+					}
 				}
 				fmt.Fprintln(w)
 			})
