@@ -66,8 +66,8 @@ type OrderBy struct {
 	StartFrom  any // int64, float64, a time as RFC 3339; nil starts at the end
 }
 
-// Sample takes points at random.
-type Sample struct{}
+// Sample takes points at random, other ones each time unless Seed is set.
+type Sample struct{ Seed uint64 }
 
 // Text ranks by BM25 over a payload field that has a text index.
 type Text struct{ Key, Query string }
@@ -115,6 +115,17 @@ type Scroll struct {
 	WithVector  Select
 }
 
+// GroupBy says how hits are put into groups: by the values of a payload field, strings or integers. A hit with several
+// is in several groups, one with none in none.
+type GroupBy struct {
+	Key         string
+	Limit       int    // groups, 10 if 0
+	Size        int    // hits in a group, 3 if 0
+	Lookup      string // a collection whose point with a group's value as its ID comes back with the group; "" for none
+	WithPayload Select // of that point
+	WithVector  Select
+}
+
 // Group is the hits that share a value of the field a query was grouped by.
 type Group struct {
 	Value  any // string, int64
@@ -126,4 +137,25 @@ type Group struct {
 type Facet struct {
 	Value any // string, int64, bool
 	Count int
+}
+
+// MatrixQuery asks how near some points are to each other.
+type MatrixQuery struct {
+	Sample int // points, drawn at random; 10 if 0
+	Limit  int // of the nearest others that are told of each; 3 if 0
+	Using  string
+	Filter *filter.Filter
+	Seed   uint64 // of the sample; another each time if 0
+}
+
+// Matrix is some points, and of each the nearest among the others, nearest first.
+type Matrix struct {
+	IDs  []point.ID
+	Near [][]Edge
+}
+
+// Edge leads to another point of a Matrix.
+type Edge struct {
+	To    int // its place in IDs
+	Score float32
 }
