@@ -410,3 +410,40 @@ func BenchmarkPursue(b *testing.B) {
 		}
 	}
 }
+
+func TestRecover(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 1))
+	known := orthonormal(r, 6)
+	parent := []int{-1, 0, 0, -1, 3, 3}
+	perm := r.Perm(6)
+	got, err := Recover(known.Gather(perm), known, parent)
+	if err != nil || math.Abs(got.Cosine-1) > 1e-6 || math.Abs(got.Absorption) > 1e-6 {
+		t.Errorf("the atoms themselves: %+v, %v", got, err)
+	}
+	for i, j := range got.Column {
+		if perm[j] != i {
+			t.Errorf("known atom %d is paired with %d, which is %d", i, j, perm[j])
+		}
+	}
+	absorbed := known.Clone()
+	for i, p := range parent {
+		if p >= 0 {
+			vec.AddScaled(absorbed.Row(i), known.Row(p), 1)
+			vec.Normalize(absorbed.Row(i), absorbed.Row(i))
+		}
+	}
+	if got, err := Recover(absorbed, known, parent); err != nil || math.Abs(got.Absorption-math.Sqrt(0.5)) > 1e-6 {
+		t.Errorf("children with as much of their parents: %+v, %v", got, err)
+	}
+	if got, err := Recover(known.Slice(0, 2), known, parent); err != nil || math.Abs(got.Cosine-2./6) > 1e-6 {
+		t.Errorf("two of six: %+v, %v", got, err)
+	}
+	for _, bad := range [][]int{{-1}, {9, 0, 0, -1, 3, 3}} {
+		if _, err := Recover(known, known, bad); !errors.Is(err, vec.ErrDim) {
+			t.Errorf("parents %v: %v", bad, err)
+		}
+	}
+	if _, err := Recover(vec.Matrix{Cols: 6}, known, parent); !errors.Is(err, vec.ErrTooFew) {
+		t.Error(err)
+	}
+}

@@ -19,9 +19,8 @@ import (
 
 // net is what learns: the variables of a kind, and its loss.
 type net struct {
-	o     Options // complete
-	dim   int
-	steps int // of training
+	o   Options // complete
+	dim int
 }
 
 const (
@@ -44,7 +43,7 @@ type parts struct {
 func (p parts) jumps() *graph.Node { return graph.Exp(graph.MulScalar(p.threshold, thresholdUnit)) }
 
 // variables makes those of a kind, or finds them: atoms in random directions, and the encoder at first the same, as Gao et
-// al. 2024 have it.
+// al. 2024 have it; where half of all features are above 0 at first, so much shorter that rows keep their length.
 func (n *net) variables(scope *model.Scope, g *graph.Graph) parts {
 	variable := func(name string, start model.VariableInitializer, dims ...int) *graph.Node {
 		v := scope.WithInitializer(start).VariableWithShape(name, shapes.Make(dtypes.Float32, dims...))
@@ -53,8 +52,12 @@ func (n *net) variables(scope *model.Scope, g *graph.Graph) parts {
 	}
 	var first *graph.Node
 	directions := func(g *graph.Graph, s shapes.Shape) *graph.Node {
-		if first == nil {
+		if first == nil { // both start in one graph
 			first = graph.L2Normalize(scope.RandomNormal(g, s), 1)
+			return first
+		}
+		if n.o.Kind == ReLU || n.o.Kind == JumpReLU {
+			return graph.MulScalar(first, min(1, 2*float64(n.dim)/float64(n.o.Features)))
 		}
 		return first
 	}
@@ -187,7 +190,7 @@ func (n *net) penalty(scope *model.Scope, l0 *graph.Node) *graph.Node {
 	v := scope.VariableWithValue("penalty", float32(firstPenalty)).SetTrainable(false)
 	now := v.NodeValue(g)
 	if scope.IsTraining(g) {
-		speed := min(20/float64(max(n.steps, 1)), 0.1)
+		speed := min(20/float64(max(n.o.Train.Steps, 1)), 0.1)
 		off := graph.ClipScalar(graph.AddScalar(graph.MulScalar(graph.StopGradient(l0), 1/float64(n.o.K)), -1), -1, 1)
 		v.SetNodeValue(graph.Mul(now, graph.Exp(graph.MulScalar(off, speed))))
 	}

@@ -132,3 +132,27 @@ func (m *Model) explained(ctx context.Context, x vec.Matrix, codes *dictionary.C
 	}
 	return 1 - total.left/total.all, err
 }
+
+// Point is how much of rows so many features explain.
+type Point struct {
+	K         int     `json:"k"`
+	L0        float64 `json:"features_a_row"`
+	Explained float64 `json:"explained"` // as in a Report
+}
+
+// Sweep says how much of the rows of x, n×d, is explained with at most K features a row, for each of ks: what a fitted model can do
+// with fewer than it learnt with, or more. Of MP, more never explain less, of any row.
+func (m *Model) Sweep(ctx context.Context, x vec.Matrix, ks []int) ([]Point, error) {
+	out := make([]Point, len(ks))
+	for i, k := range ks {
+		codes, err := m.Encode(ctx, x, dictionary.Stop{K: k})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = Point{K: k, L0: codes.L0()}
+		if out[i].Explained, err = m.explained(ctx, x, codes); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

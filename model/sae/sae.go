@@ -22,8 +22,6 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/gomlx/gomlx/ml/train/optimizer"
-
 	"github.com/latent-go/latent/explain/dictionary"
 	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/vec"
@@ -84,21 +82,21 @@ func (k *Kind) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// Options say what Fit learns. The zero Options learn an MP of 4·d features, 8 a row.
+// Options say what Fit learns. The zero Options learn an MP with 8 features a row.
 type Options struct {
 	Kind     Kind
-	Features int     // 0 means 4 times the dimension of the vectors
+	Features int     // 0 means 4 times the dimension of the vectors, but at most 1,024, or the dimension if that is more
 	K        int     // features a row, on average where the kind does not fix them; 0 means 8
 	Residual float64 // MP stops, too, when what is left is at most this part of a vector's length, from 0 to below 1
 	Batch    int     // rows a step learns from; 0 means 256
 	// Uncentered counts vectors from 0 rather than from a point that is their mean at first and is learnt.
 	Uncentered bool
-	// KeepDead leaves features alone that no row has. Otherwise they are put, after each epoch of the first half, where
-	// rows are explained worst.
+	// KeepDead leaves features alone that no row has. Otherwise they are put where rows are explained worst, some times in
+	// the first half of training, between the epochs, or Train.Every so many steps.
 	KeepDead bool
 	Seed     uint64 // of first weights, and of the rows of each step
-	// Train says how to learn. Where it is zero: 20 epochs at a rate of 1e-3 that falls along a cosine, gradients of
-	// length 1 at most.
+	// Train says how to learn. Where it is zero: 20 epochs, but 5,000 steps at most, at a rate of 3e-3 that falls along a
+	// cosine, with gradients of length 1 at most.
 	Train nn.Options
 }
 
@@ -113,7 +111,7 @@ func (o Options) complete(x vec.Matrix) (Options, error) {
 		return o, err
 	}
 	if o.Features == 0 {
-		o.Features = 4 * x.Cols
+		o.Features = min(4*x.Cols, max(1024, x.Cols))
 	}
 	if o.K == 0 {
 		o.K = min(8, o.Features)
@@ -126,7 +124,7 @@ func (o Options) complete(x vec.Matrix) (Options, error) {
 	case int(o.Kind) >= len(kindNames):
 		return o, fmt.Errorf("no %v; there are %s", o.Kind, strings.Join(kindNames[:], ", "))
 	case o.Features < 1 || o.Features > maxFeatures:
-		return o, fmt.Errorf("%d features; want 1 to %d, or 0 for 4 times the dimension", o.Features, maxFeatures)
+		return o, fmt.Errorf("%d features; want 1 to %d, or 0 for about 4 times the dimension", o.Features, maxFeatures)
 	case o.K < 1 || o.K > o.Features && o.Kind != MP:
 		return o, fmt.Errorf("%d features a row of %d; want 1 to all of them", o.K, o.Features)
 	case !(o.Residual >= 0 && o.Residual < 1):
@@ -136,17 +134,21 @@ func (o Options) complete(x vec.Matrix) (Options, error) {
 	case o.Batch < 1:
 		return o, fmt.Errorf("%d rows a step; want 1 or more, or 0 for 256", o.Batch)
 	}
-	if o.Train.Epochs == 0 {
-		o.Train.Epochs = 20
+	if o.Train.Steps == 0 {
+		each := x.Rows / o.Batch // steps an epoch
+		o.Train.Steps = min(20*each, 5000)
+		if o.Train.Epochs > 0 {
+			o.Train.Steps = o.Train.Epochs * each
+		}
+	}
+	if o.Train.Rate == 0 {
+		o.Train.Rate = 3e-3
 	}
 	if o.Train.Schedule == nil {
 		o.Train.Schedule = nn.Cosine
 	}
 	if o.Train.Clip == 0 {
 		o.Train.Clip = 1
-	}
-	if o.Train.Optimizer == nil && o.Train.Decay == 0 {
-		o.Train.Optimizer = optimizer.Adam().Done().(nn.Optimizer)
 	}
 	return o, nil
 }
@@ -164,7 +166,7 @@ func Fit(ctx context.Context, x vec.Matrix, o Options) (*Model, *nn.Report, erro
 	if err != nil {
 		return nil, nil, fmt.Errorf("sae: %w", err)
 	}
-	n := &net{o: o, dim: x.Cols, steps: cmp.Or(o.Train.Steps, o.Train.Epochs*max(1, x.Rows/o.Batch))}
+	n := &net{o: o, dim: x.Cols}
 	w, err := nn.New(o.Seed)
 	if err != nil {
 		return nil, nil, fmt.Errorf("sae: %w", err)
@@ -175,7 +177,7 @@ func Fit(ctx context.Context, x vec.Matrix, o Options) (*Model, *nn.Report, erro
 	}
 	train := o.Train
 	if !o.KeepDead {
-		train.Each = n.revive(ctx, w, s)
+		train.Each = n.revive(ctx, w, s, cmp.Or(o.Train.Every, f.Len()))
 	}
 	report, err := nn.Train(ctx, w, n.loss, f, train)
 	if err != nil {
@@ -242,12 +244,14 @@ func (s *scaled) sample(r *rand.Rand, n int) vec.Matrix {
 	return s.rows(vec.Matrix{}, ids[:min(n, len(ids))])
 }
 
-// revive returns what is called after each epoch: in the first half of training it moves features that no row of a sample
-// has to rows that are explained worst, drawn by their squared error. Source: Bricken et al. 2023, appendix "Neuron resampling".
-func (n *net) revive(ctx context.Context, w *nn.Weights, s *scaled) func(nn.Record) error {
+// revive returns what is called after every so many steps. Ten times in the first half of training it moves features that
+// no row of a sample has to rows that are explained worst, drawn by their squared error. Source: Bricken et al. 2023,
+// appendix "Neuron resampling".
+func (n *net) revive(ctx context.Context, w *nn.Weights, s *scaled, every int) func(nn.Record) error {
 	then := n.o.Train.Each
+	part := func(step int) int { return 20 * step / n.o.Train.Steps }
 	return func(rec nn.Record) error {
-		if 2*rec.Step <= n.steps {
+		if now := part(rec.Step); now <= 10 && now > part(rec.Step-every) {
 			if err := n.move(ctx, w, s, rand.New(rand.NewPCG(n.o.Seed, 0xdead^uint64(rec.Step)))); err != nil {
 				return err
 			}

@@ -438,7 +438,7 @@ func TestScale(t *testing.T) {
 		if off > 1e-8*sum { // seen 1e-10 at most
 			t.Errorf("decoded vectors differ by %v of their squared length", off/sum)
 		} else {
-		t.Logf("off %v", off/sum)
+			t.Logf("off %v", off/sum)
 		}
 	})
 }
