@@ -2,10 +2,13 @@ package collection
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -109,6 +112,24 @@ func (f files) artifact(path, kind string, version uint32) (*artifact.File, erro
 		c.File = path
 	}
 	return a, err
+}
+
+// verify reads an artifact of any kind and compares it with its checksums.
+func (f files) verify(path string) error {
+	r, err := f.Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var head [28]byte
+	if _, err := r.ReadAt(head[:], 0); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a, err := f.artifact(path, strings.TrimRight(string(head[8:24]), "\x00"), binary.LittleEndian.Uint32(head[24:]))
+	if err != nil {
+		return err
+	}
+	return a.Close()
 }
 
 // missing says that an error is only that a file is not there.

@@ -52,10 +52,10 @@ func (c *chunk) close() {
 	}
 }
 
+// Below these many vectors, or numbers in all of them, a scan is as quick as a graph. Variables, for tests to be quick.
+var indexFrom, indexFromNumbers = 5000, 2 << 20
+
 const (
-	// Below these many vectors, or numbers in all of them, a scan is as quick as a graph.
-	indexFrom        = 5000
-	indexFromNumbers = 2 << 20
 	// So many candidates for each document wanted are found by encodings, where each point has several vectors.
 	multiCandidates = 10
 	// What a search that names no effort uses.
@@ -183,7 +183,7 @@ type receipt struct {
 
 const (
 	heldFile = "held"
-	heldKind = "collection.held"
+	heldKind = "store.held"
 )
 
 func indexPrefix(uid uint32) string { return fmt.Sprintf("index-%d-", uid) }
@@ -365,11 +365,7 @@ func (s *spaceView) candidates(ctx context.Context, m *measure, slots *roaring.B
 			return nil, err
 		}
 	}
-	effort := p.Effort
-	if effort <= 0 {
-		effort = defaultEffort
-	}
-	query := index.Query{K: fetch, Effort: effort}
+	query := index.Query{K: fetch, Effort: s.effort(p)}
 	among := func(id uint32) bool { return id < s.reach && slots.Contains(id) }
 	if !filtered {
 		// What dies leaves the index soon after; until then a search that finds some is repeated.

@@ -25,8 +25,8 @@ import (
 
 const (
 	pointsFile = "points"
-	pointsKind = "collection.points"
-	rowsKind   = "collection.rows"
+	pointsKind = "store.points"
+	rowsKind   = "store.rows"
 )
 
 // load brings into memory what the database holds, from what is derived where that is whole.
@@ -68,6 +68,7 @@ func (c *Collection) load(ctx context.Context) error {
 
 // rebuilding tells that something derived cannot be used and is made again.
 func (c *Collection) rebuilding(what string, err error) {
+	c.notes = append(c.notes, fmt.Sprintf("%s: %v", c.path(derivedDir, what), err))
 	c.store.log.Warn("a derived file cannot be used and is made again", "collection", c.name, "file", c.path(derivedDir, what), "error", err)
 }
 
@@ -75,7 +76,7 @@ func (c *Collection) rebuilding(what string, err error) {
 type checkpointMeta struct {
 	Version uint64
 	N       uint32
-	UIDs    []uint32 // of which there is a section "missingU"
+	UIDs    []uint32 // of which there is a section "noU"
 }
 
 // writePoints writes the checkpoint of a view.
@@ -107,7 +108,7 @@ func (v *view) writePoints(w io.Writer) error {
 	return err
 }
 
-func missingSection(uid uint32) string { return fmt.Sprintf("missing%d", uid) }
+func missingSection(uid uint32) string { return fmt.Sprintf("no%d", uid) }
 
 // loadCheckpoint reads the checkpoint, and returns how far it reaches.
 func (c *Collection) loadCheckpoint() (head, error) {

@@ -53,18 +53,20 @@ type Collection struct {
 	retired  []retired
 	drained  *sync.Cond // of views; on state
 
+	notes []string // derived files that could not be used when the collection was opened, and why
+
 	work
 }
 
 const settingsFormat = 1
 
 // createCollection makes a collection's folder and database.
-func createCollection(s *Store, folder string, cfg Config) error {
+func createCollection(s *Store, name, folder string, cfg Config) error {
 	dir := s.path(collectionsDir, folder)
 	if err := s.files.mkdir(dir); err != nil {
 		return fmt.Errorf("collection: create: %w", err)
 	}
-	set := &settings{Format: settingsFormat, UIDs: map[string]uint32{}, Next: 1, Fields: map[string][]byte{}}
+	set := &settings{Format: settingsFormat, Name: name, UIDs: map[string]uint32{}, Next: 1, Fields: map[string][]byte{}}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Vectors)) {
 		set.name(name)
 	}
@@ -252,7 +254,7 @@ func (c *Collection) close(keep bool) error {
 	c.flush()
 	c.halt()
 	var err error
-	if keep && c.failure.Load() == nil {
+	if keep && c.failure.Load() == nil && !c.store.o.Still {
 		err = c.settle(context.Background())
 	}
 	c.write.Lock()

@@ -301,6 +301,7 @@ func decodeChanges(b []byte) ([]change, error) {
 // settings is what lies under configKey.
 type settings struct {
 	Format int
+	Name   string // of the collection, should the catalogue be lost
 	Config Config
 	UIDs   map[string]uint32 // of the vectors' names; a name that is dropped and comes back has another
 	Next   uint32            // uid

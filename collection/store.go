@@ -23,8 +23,7 @@ type Options struct {
 	Log           *slog.Logger  // nil: nothing is logged
 	FlushInterval time.Duration // what was written without durable is on disk after this; 0 means a second
 	CacheBytes    int64         // of database blocks, for all collections; 0 means 128 MiB
-
-	noMaintenance bool // tests call maintain themselves
+	Still         bool          // build and write nothing derived, so that a check finds what there is
 }
 
 // Store is a folder of collections. It is safe for concurrent use; one process at a time can have it open.
@@ -75,19 +74,8 @@ func (c catalogue) clone() catalogue {
 // Open opens the store in a folder, which is made if it is not there. A collection that cannot be opened does not keep
 // the others from it: Collection gives its error.
 func Open(dir string, o Options) (_ *Store, err error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.FlushInterval <= 0 {
-		o.FlushInterval = time.Second
-	}
-	if o.CacheBytes <= 0 {
-		o.CacheBytes = 128 << 20
-	}
-	s := &Store{o: o, files: files{o.FS}, dir: dir, log: o.Log, collections: map[string]*Collection{}, broken: map[string]error{}}
+	s := &Store{o: o, dir: dir, collections: map[string]*Collection{}, broken: map[string]error{}}
+	s.defaults()
 	defer func() {
 		if err != nil {
 			s.shut()
@@ -106,7 +94,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.sweep(); err != nil {
 		return nil, err
 	}
-	s.cache = pebble.NewCache(o.CacheBytes)
+	s.cache = pebble.NewCache(s.o.CacheBytes)
 	var wg sync.WaitGroup
 	for name, folder := range s.catalogue.Collections {
 		wg.Go(func() {
@@ -124,8 +112,26 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	wg.Wait()
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
-	s.tasks.Go(func() { s.flushEvery(ctx, o.FlushInterval) })
+	s.tasks.Go(func() { s.flushEvery(ctx, s.o.FlushInterval) })
 	return s, nil
+}
+
+// defaults fills in the options that were left to us.
+func (s *Store) defaults() {
+	o := &s.o
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FlushInterval <= 0 {
+		o.FlushInterval = time.Second
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 128 << 20
+	}
+	s.files, s.log = files{o.FS}, o.Log
 }
 
 // explainOpen makes damage that Pebble or artifact met ErrCorrupt.
@@ -279,7 +285,7 @@ func (s *Store) Create(ctx context.Context, name string, cfg Config) error {
 	folder := fmt.Sprintf("%06d", next.Next)
 	next.Next++
 	next.Collections[name] = folder
-	if err := createCollection(s, folder, cfg.clone()); err != nil {
+	if err := createCollection(s, name, folder, cfg.clone()); err != nil {
 		return errors.Join(err, s.files.RemoveAll(s.path(collectionsDir, folder)))
 	}
 	c, err := openCollection(s, name, folder)

@@ -20,7 +20,7 @@ type work struct {
 
 func (c *Collection) start() {
 	c.wake = make(chan struct{}, 1)
-	if c.store.o.noMaintenance {
+	if c.store.o.Still {
 		return
 	}
 	var ctx context.Context
