@@ -9,10 +9,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// Dense is x·w + b for x of shape (batch, in): GoMLX's layers.Dense, under the same names of variables, for small layers.
-// There GoMLX's pure Go backend is slow in the gradient alone: products of less than 4 million multiplications whose
-// operands lie transposed run at about a twentieth of its speed. Here the operands are turned round first. Steps of a
-// network 48-64-64-4-64-64-48 on batches of 128 took 2.4 ms instead of 7.
+// Dense is x·w + b for x of shape (batch, in): GoMLX's layers.Dense, under the same names of variables, with gradients that
+// the pure Go backend computes faster. It is slow at turning matrices round, and at small products whose operands lie
+// turned round; the gradients that GoMLX derives ask for both. Steps of a network 48-64-64-4-64-64-48 on batches of 128
+// took 2.4 ms instead of 7; docs/training.md has a large one.
 func Dense(scope *model.Scope, x *Node, out int) *Node {
 	x.AssertRank(2)
 	scope = scope.In("dense")
@@ -24,8 +24,14 @@ func Dense(scope *model.Scope, x *Node, out int) *Node {
 
 // product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.
 func product(x, w *Node) *Node {
+	batch, in, out := x.Shape().Dim(0), w.Shape().Dim(0), w.Shape().Dim(1)
 	var v *Node // the gradient of the product, which is known before those of the factors are asked for
-	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node { return Dot(v, Transpose(w, 0, 1)).Product() })
+	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node {
+		if batch*in*out < 4<<20 { // below, the backend's kernels for operands turned round are slow
+			return Dot(v, Transpose(w, 0, 1)).Product()
+		}
+		return Einsum("bo,io->bi", v, w)
+	})
 	wGrad := IdentityWithCustomGradient(w, func(_, _ *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
 	return IdentityWithCustomGradient(Dot(xGrad, wGrad).Product(), func(_, dy *Node) *Node {
 		v = dy
