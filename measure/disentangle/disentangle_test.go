@@ -11,25 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latent-go/latent/measure/internal/made"
 	"github.com/latent-go/latent/vec"
 )
 
-// noise is uniform on ±½, by a generator that testdata/reference.py has too.
-func noise(n, d int, x uint32) vec.Matrix {
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		x = x*1664525 + 1013904223
-		m.Data[i] = float32(float64(x>>8)/(1<<24) - 0.5)
-	}
-	return m
-}
-
-func near(t testing.TB, name string, got, want, tolerance float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s is %.9f, want %.9f ± %g", name, got, want, tolerance)
-	}
-}
+var noise, near = made.Noise, made.Near
 
 func infomec(t testing.TB, z, s vec.Matrix, o Options) *Report {
 	t.Helper()

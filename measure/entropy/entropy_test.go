@@ -17,27 +17,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"pgregory.net/rapid"
 
+	"github.com/latent-go/latent/measure/internal/made"
 	"github.com/latent-go/latent/vec"
 )
 
-// noise is uniform on ±½, by a generator that testdata/reference.py has too.
-func noise(n, d int, x uint32) vec.Matrix {
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		x = x*1664525 + 1013904223
-		m.Data[i] = float32(float64(x>>8)/(1<<24) - 0.5)
-	}
-	return m
-}
-
-func normal(n, d int, seed uint64) vec.Matrix {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		m.Data[i] = float32(rng.NormFloat64())
-	}
-	return m
-}
+var noise, normal, near = made.Noise, made.Normal, made.Near
 
 func dse(t testing.TB, x vec.Matrix, o Options) *Result {
 	t.Helper()
@@ -46,13 +30,6 @@ func dse(t testing.TB, x vec.Matrix, o Options) *Result {
 		t.Fatal(err)
 	}
 	return r
-}
-
-func near(t testing.TB, name string, got, want, tolerance float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s is %.9f, want %.9f ± %g", name, got, want, tolerance)
-	}
 }
 
 // The wanted figures were printed by testdata/reference.py: DiffusionSpectralEntropy dc20ffd on numpy 1.26.4, and

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latent-go/latent/measure/internal/made"
 	"github.com/latent-go/latent/measure/shape"
 	"github.com/latent-go/latent/neighbors"
 	"github.com/latent-go/latent/vec"
@@ -39,21 +39,7 @@ func matrix(t *testing.T, rows ...[]float32) vec.Matrix {
 	return x
 }
 
-func gaussian(n, d int, seed uint64) vec.Matrix {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	x := vec.NewMatrix(n, d)
-	for i := range x.Data {
-		x.Data[i] = float32(rng.NormFloat64())
-	}
-	return x
-}
-
-func near(t *testing.T, what string, got, want, tol float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tol) {
-		t.Errorf("%s: %.9g, want %.9g within %.0e", what, got, want, tol)
-	}
-}
+var gaussian, near = made.Normal, made.Near
 
 func TestByHand(t *testing.T) {
 	r := measure(t, matrix(t, []float32{3, 4, 0, 7}, []float32{0, 0, 0, 0}, []float32{3, 4, 0, 7}, []float32{-3, 4, 0, -7}, []float32{3, 4, 0, 7}), shape.Options{})

@@ -13,15 +13,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latent-go/latent/measure/internal/made"
 	"github.com/latent-go/latent/vec"
 )
-
-func near(t testing.TB, name string, got, want, tolerance float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s is %.9f, want %.9f ± %g", name, got, want, tolerance)
-	}
-}
 
 func label(t testing.TB, x vec.Matrix, labels []int, o Options) *Result {
 	t.Helper()
@@ -41,15 +35,7 @@ func uniform(n, d int, seed uint64) vec.Matrix {
 	return x
 }
 
-// noise is uniform on ±½, by a generator that testdata/reference.py has too.
-func noise(n, d int, x uint32) vec.Matrix {
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		x = x*1664525 + 1013904223
-		m.Data[i] = float32(float64(x>>8)/(1<<24) - 0.5)
-	}
-	return m
-}
+var noise, near = made.Noise, made.Near
 
 // The wanted figures were printed by testdata/reference.py: scipy 1.17.1, scikit-dimension 0.5.0 and statsmodels 0.15.0.
 func TestReference(t *testing.T) {

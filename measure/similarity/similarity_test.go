@@ -16,28 +16,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"pgregory.net/rapid"
 
+	"github.com/latent-go/latent/measure/internal/made"
 	"github.com/latent-go/latent/measure/lasso"
 	"github.com/latent-go/latent/vec"
 )
 
-// noise is uniform on ±½, by a generator that testdata/reference.py has too.
-func noise(n, d int, x uint32) vec.Matrix {
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		x = x*1664525 + 1013904223
-		m.Data[i] = float32(float64(x>>8)/(1<<24) - 0.5)
-	}
-	return m
-}
-
-func normal(n, d int, seed uint64) vec.Matrix {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	m := vec.NewMatrix(n, d)
-	for i := range m.Data {
-		m.Data[i] = float32(rng.NormFloat64())
-	}
-	return m
-}
+var noise, normal, near = made.Noise, made.Normal, made.Near
 
 func pair(t testing.TB, a, b vec.Matrix) *Pair {
 	t.Helper()
@@ -46,13 +30,6 @@ func pair(t testing.TB, a, b vec.Matrix) *Pair {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func near(t testing.TB, name string, got, want, tolerance float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s is %.9f, want %.9f ± %g", name, got, want, tolerance)
-	}
 }
 
 // The wanted figures were printed by testdata/reference.py, which names the programs and their versions.
@@ -653,19 +630,24 @@ func TestSameTwiceAndInputsUntouched(t *testing.T) {
 	}
 }
 
-// TestLarge is the size that must be handled in minutes and 4 GiB. LATENT_LARGE=1 runs it and prints what sampling costs.
-func TestLarge(t *testing.T) {
-	if os.Getenv("LATENT_LARGE") == "" {
-		t.Skip("set LATENT_LARGE=1: takes minutes")
-	}
-	const n, d = 20000, 512
-	a, b := normal(n, d, 1), normal(n, d, 2)
+// halves are two sets of which the first half of the columns is shared, in another order, with noise.
+func halves(n, d int) (a, b vec.Matrix) {
+	a, b = normal(n, d, 1), normal(n, d, 2)
 	for i := range n {
 		for j := range d / 2 {
 			a.Row(i)[j] *= 3 / float32(math.Sqrt(float64(j+1)))
 			b.Row(i)[j] = b.Row(i)[j]/2 + a.Row(i)[(j*7)%(d/2)]
 		}
 	}
+	return a, b
+}
+
+// TestLarge is the size that must be handled in minutes and 4 GiB. LATENT_LARGE=1 runs it and prints what sampling costs.
+func TestLarge(t *testing.T) {
+	if os.Getenv("LATENT_LARGE") == "" {
+		t.Skip("set LATENT_LARGE=1: takes minutes")
+	}
+	a, b := halves(20000, 512)
 	r, err := Compare(t.Context(), a, b, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -674,7 +656,7 @@ func TestLarge(t *testing.T) {
 		t.Logf("%-18s %.4f [%.4f, %.4f] chance %.4f, %d rows", s.Name, s.Value, s.Low, s.High, s.Chance, s.Rows)
 	}
 	t.Logf("sparse %+v", r.Units.Sparse)
-	t.Log(len(r.Units.Groups), "groups;", r.Verdict)
+	t.Log(len(r.Units.Groups), "groups;", r.Verdict, r.Subspaces.Verdict)
 }
 
 // TestSampling prints what looking at 2000 of 6000 rows costs the measures of pairs of rows: LATENT_LARGE=1.
@@ -682,14 +664,8 @@ func TestSampling(t *testing.T) {
 	if os.Getenv("LATENT_LARGE") == "" {
 		t.Skip("set LATENT_LARGE=1: takes a minute")
 	}
-	const n, d = 6000, 64
-	a, b := normal(n, d, 1), normal(n, d, 2)
-	for i := range n {
-		for j := range d / 2 {
-			a.Row(i)[j] *= 3 / float32(math.Sqrt(float64(j+1)))
-			b.Row(i)[j] = b.Row(i)[j]/2 + a.Row(i)[(j*7)%(d/2)]
-		}
-	}
+	const n = 6000
+	a, b := halves(n, 64)
 	r, err := Compare(t.Context(), a, b, Options{Measures: []string{"cka-rbf", "rsa", "mutual-knn"}, NoUnits: true, NoSubspaces: true, Permutations: 1})
 	if err != nil {
 		t.Fatal(err)
