@@ -84,6 +84,7 @@ type VectorConfig struct {
 	Plan           string // a plan (package plan) to hold it to; "" lets the collection choose by its size
 	M              int    // of the graph; 0 means the recommended
 	EfConstruction int
+	Effort         int // efSearch or nprobe of searches that name none; 0 means the recommended
 }
 
 // SparseConfig is what one named sparse vector is.
@@ -167,6 +168,8 @@ func (v VectorConfig) check(name string) error {
 		return wrong("vector %q: unknown distance %v", name, v.Distance)
 	case v.M < 0 || v.M == 1 || v.M > 512:
 		return wrong("vector %q: m is %d, must be from 2 to 512, or 0 for the recommended", name, v.M)
+	case v.Effort < 0 || v.Effort > math.MaxInt32:
+		return wrong("vector %q: effort is %d, must be positive", name, v.Effort)
 	case v.EfConstruction < 0 || v.EfConstruction > math.MaxInt32:
 		return wrong("vector %q: ef_construct is %d, must be positive", name, v.EfConstruction)
 	}

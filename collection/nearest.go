@@ -170,15 +170,22 @@ func (s *spaceView) search(ctx context.Context, m *measure, slots *roaring.Bitma
 // Rows one after another are measured about twice as fast as nodes here and there.
 func (s *spaceView) scanIsCheaper(slots *roaring.Bitmap, filtered bool, k int, p Params) bool {
 	n := float64(slots.GetCardinality())
-	effort := p.Effort
-	if effort <= 0 {
-		effort = defaultEffort
-	}
-	walk := 16 * float64(max(effort, k))
+	walk := 16 * float64(max(s.effort(p), k))
 	if filtered && n > 0 {
 		walk *= float64(s.reach) / n
 	}
 	return n/2 <= walk
+}
+
+// effort is what a search of the index is asked for.
+func (s *spaceView) effort(p Params) int {
+	switch {
+	case p.Effort > 0:
+		return p.Effort
+	case s.config.Effort > 0:
+		return s.config.Effort
+	}
+	return defaultEffort
 }
 
 // parallelScan is how many numbers a scan has to look at for it to use several processors.

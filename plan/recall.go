@@ -90,14 +90,21 @@ func Measure(ctx context.Context, ix index.Searcher, t *Truth, q index.Query) (R
 		distances += res.Distances
 		found[i] = t.recall(i, q.K, res.Hits)
 	}
-	r := interval(found, q.K)
+	r := Summarize(q.K, found, micros)
 	r.Distances = float64(distances) / float64(max(n, 1))
-	for _, m := range micros {
-		r.MeanMicros += m / float64(n)
-	}
-	slices.Sort(micros)
-	r.P50Micros, r.P99Micros = quantile(micros, 0.5), quantile(micros, 0.99)
 	return r, nil
+}
+
+// Summarize makes a Recall of what each query found, as a share of its k true neighbours, and of the microseconds that
+// each took.
+func Summarize(k int, found, micros []float64) Recall {
+	r := interval(found, k)
+	for _, m := range micros {
+		r.MeanMicros += m / float64(len(micros))
+	}
+	sorted := slices.Sorted(slices.Values(micros))
+	r.P50Micros, r.P99Micros = quantile(sorted, 0.5), quantile(sorted, 0.99)
+	return r
 }
 
 // interval is Wilson's for the mean of the queries' recalls, where the number of trials is what makes the binomial
@@ -108,8 +115,9 @@ func interval(found []float64, k int) Recall {
 	q := float64(len(found))
 	var mean, spread float64
 	for _, f := range found {
-		mean += f / q
+		mean += f
 	}
+	mean /= q
 	for _, f := range found {
 		spread += (f - mean) * (f - mean) / max(q-1, 1)
 	}
@@ -119,7 +127,7 @@ func interval(found []float64, k int) Recall {
 	}
 	centre := (mean + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(mean*(1-mean)/n+z*z/(4*n*n))
-	return Recall{K: k, Queries: len(found), Mean: mean, Lo: max(centre-half, 0), Hi: min(centre+half, 1)}
+	return Recall{K: k, Queries: len(found), Mean: mean, Lo: min(max(centre-half, 0), mean), Hi: max(min(centre+half, 1), mean)}
 }
 
 // quantile is the p-quantile of sorted values, between neighbours by proportion.
