@@ -181,7 +181,7 @@ func subspaceSection(s *similarity.Subspaces) report.Section {
 	if s.K > 0 {
 		chart.Marks = append(chart.Marks, report.Mark{At: float64(s.K), Label: fmt.Sprintf("k = %d", s.K)})
 	}
-	t := &report.Table{Head: []string{"partners found by", "first try, %", "among five, %", "matching, %"}, Left: 1}
+	t := &report.Table{Head: []string{"partners found by", "first, %", "in five, %", "matched, %"}, Left: 1}
 	for _, f := range s.Finds {
 		t.Rows = append(t.Rows, []string{f.How, fmt.Sprintf("%.1f", 100*f.First), fmt.Sprintf("%.1f", 100*f.Five), fmt.Sprintf("%.1f", 100*f.Matched)})
 	}
