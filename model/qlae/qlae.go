@@ -81,7 +81,7 @@ func (m *Model) Quantize(scope *model.Scope, z *Node) (q *Node) {
 	}
 	v := InsertAxes(scope.In("latent").VariableWithValue("values", values).NodeValue(z.Graph()), 0) // (1, books, values)
 	v = ConvertDType(v, z.DType())
-	nearest := ArgMin(Abs(Sub(InsertAxes(z, -1), v)), -1, dtypes.Int32)
+	nearest := ArgMin(StopGradient(Abs(Sub(InsertAxes(z, -1), v))), -1, dtypes.Int32)
 	q = ReduceSum(Mul(OneHot(nearest, m.o.Values, z.DType()), v), -1)
 	q.AssertDims(-1, m.o.Latents)
 	return q
