@@ -40,6 +40,7 @@ var All = []Recipe{
 	convergentLearning,
 	datasetProperties,
 	dse,
+	qlaeRecipe,
 }
 
 // Find returns the recipe of that name.
