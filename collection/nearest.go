@@ -147,9 +147,9 @@ func (s *spaceView) search(ctx context.Context, m *measure, slots *roaring.Bitma
 		return nil, err
 	}
 	top := vec.NewTopK(k)
-	if !p.IndexedOnly {
+	if !p.IndexedOnly && slots.Maximum() >= s.reach { // of no slots at all, all was scanned
 		tail := roaring.New()
-		tail.AddRange(uint64(s.reach), 1<<32)
+		tail.AddRange(uint64(s.reach), uint64(slots.Maximum())+1) // and not 1<<32: a range has a container for each 65,536
 		tail.And(slots)
 		if top, err = m.exact(ctx, tail, k); err != nil {
 			return nil, err
