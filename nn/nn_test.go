@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"github.com/latent-go/latent/nn"
+	"github.com/latent-go/latent/nn/nntest"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -503,5 +504,36 @@ func TestLog(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Step != 2*(i+1) || r.Epoch != i+1 || r.Metrics["accuracy"] == 0 {
 			t.Errorf("line %d: %s: %v", i, line, err)
 		}
+	}
+}
+
+// TestFGSM attacks a loss that is linear in x, which rises by step·|w|₁ a row.
+func TestFGSM(t *testing.T) {
+	slope := []float32{0.5, -2, 0, 1}
+	linear := func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
+		return ReduceAllMean(ReduceSum(Mul(in[0], Const(in[0].Graph(), [][]float32{slope})), 1)), nil
+	}
+	x, y := nntest.Random(300, 4, 1), make([]int, 300)
+	value := func(x vec.Matrix) float64 {
+		var sum float64
+		for i := range x.Rows {
+			sum += float64(vec.Dot(x.Row(i), slope)) / float64(x.Rows)
+		}
+		return sum
+	}
+	ctx, w := context.Background(), weights(t, 1)
+	moved, err := nn.FGSM(ctx, w, linear, x, y, 0.25, -100, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := value(moved)-value(x), 0.25*3.5; !(math.Abs(got-want) < 1e-4) {
+		t.Errorf("the loss rises by %v, want %v", got, want)
+	}
+	still, err := nn.FGSM(ctx, w, linear, x, y, 0, -100, 100)
+	if err != nil || !slices.Equal(still.Data, x.Data) {
+		t.Errorf("a step of 0 moves rows: %v", err)
+	}
+	if moved, err = nn.FGSM(ctx, w, linear, x, y, 5, -1, 1); err != nil || slices.Max(moved.Data) > 1 || slices.Min(moved.Data) < -1 {
+		t.Errorf("out of bounds: %v to %v, %v", slices.Min(moved.Data), slices.Max(moved.Data), err)
 	}
 }
