@@ -18,6 +18,24 @@ import (
 // files writes what is not Pebble's so that it appears whole or not at all, and reads it back.
 type files struct{ vfs.FS }
 
+// ordered makes the name of a Pebble manifest durable before anything names it. Pebble makes a manifest and the marker that
+// names it durable by one sync of their folder; a file system that may keep one name and lose the other would lose the
+// database.
+type ordered struct{ vfs.FS }
+
+func (o ordered) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := o.FS.Create(name, category)
+	if err == nil && strings.HasPrefix(o.PathBase(name), "MANIFEST-") {
+		if err = (files{o.FS}).syncDir(o.PathDir(name)); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, err
+}
+
+func (o ordered) Unwrap() vfs.FS { return o.FS }
+
 // category is told to a file system that counts what is written for what.
 const category = vfs.DiskWriteCategory("latent")
 
@@ -74,6 +92,17 @@ func (f files) mkdir(dir string) error {
 		return err
 	}
 	return f.syncDir(f.PathDir(dir))
+}
+
+// tidy removes what writes that were cut short left in a folder.
+func (f files) tidy(dir string) error {
+	names, err := f.list(dir)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".tmp") {
+			err = errors.Join(err, f.RemoveAll(f.PathJoin(dir, name)))
+		}
+	}
+	return err
 }
 
 // exists says whether there is something at path.

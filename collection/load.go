@@ -36,7 +36,8 @@ func (c *Collection) load(ctx context.Context) error {
 		return err
 	}
 	c.version, c.n = h.version, h.n
-	if err := c.store.files.mkdir(c.path(derivedDir)); err != nil {
+	f := c.store.files
+	if err := errors.Join(f.mkdir(c.path(derivedDir)), f.tidy(c.path(derivedDir)), f.tidy(c.path())); err != nil {
 		return err
 	}
 	from, err := c.loadCheckpoint()

@@ -104,7 +104,7 @@ func (c *Collection) path(elem ...string) string {
 // openDB opens the Pebble of a collection.
 func (c *Collection) openDB() (err error) {
 	o := &pebble.Options{
-		FS:                    c.store.o.FS,
+		FS:                    ordered{c.store.o.FS},
 		Cache:                 c.store.cache,
 		FormatMajorVersion:    pebble.FormatValueSeparation,
 		MemTableSize:          32 << 20,
