@@ -360,7 +360,11 @@ func (t *transaction) passes(p *pending, f *filter.Filter) (bool, error) {
 	if err := errors.Join(t.decode(p), t.load(p)); err != nil {
 		return false, err
 	}
-	return f.Match(&point.Point{ID: p.id, Payload: p.values, Vectors: t.settings.named(p.vectors, Select{All: true})}), nil
+	return f.Compile(t.c.fields.Tokenizers())(&filter.Subject{ID: p.id, Payload: p.values, Has: func(name string) bool {
+		uid, ok := t.settings.UIDs[name]
+		_, has := p.vectors.of(uid)
+		return ok && has
+	}}), nil
 }
 
 // selected calls f for each point of a selection that is there. With must, an ID that is not is an error.

@@ -130,6 +130,9 @@ func indexFromFile(f *artifact.File) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One run of memory for all terms, one for all short lists of slots, one for the sets: there can be a million.
+	all, slots := string(names), slices.Clone(slots)
+	sets := make([]postings.Set, len(counts))
 	x.terms = make(map[string]*postings.Set, len(counts))
 	for i, c := range counts {
 		n, size := binary.Uvarint(names)
@@ -141,8 +144,9 @@ func indexFromFile(f *artifact.File) (*Index, error) {
 				return nil, f.Reject("term %d has slots out of order", i)
 			}
 		}
-		x.terms[string(names[size:size+int(n)])] = postings.SetOf(slots[:c])
-		names, slots = names[size+int(n):], slots[c:]
+		sets[i] = postings.SetOf(slots[:c])
+		x.terms[all[size:size+int(n)]] = &sets[i]
+		names, all, slots = names[size+int(n):], all[size+int(n):], slots[c:]
 	}
 	if len(names) > 0 || len(slots) > 0 || len(x.terms) != len(counts) {
 		return nil, f.Reject("%d bytes of terms and %d slots are left over", len(names), len(slots))

@@ -141,12 +141,12 @@ type Set struct {
 
 const fewest = 32
 
-// SetOf is the set of slots, which are in ascending order and are not kept.
-func SetOf(slots []uint32) *Set {
+// SetOf is the set of slots, which are in ascending order. It keeps them if they are few.
+func SetOf(slots []uint32) Set {
 	if len(slots) <= fewest {
-		return &Set{few: slices.Clone(slots)}
+		return Set{few: slots[:len(slots):len(slots)]}
 	}
-	s := &Set{many: roaring.New()}
+	s := Set{many: roaring.New()}
 	s.many.AddMany(slots)
 	return s
 }
