@@ -37,8 +37,9 @@ type LandscapeOptions struct {
 	Fraction float64 // of the accuracy with all parameters that is asked for; 0 means 0.9
 	Steps    int     // of each training; 0 means 600
 	Batch    int     // rows a step; 0 means 128
-	// Rates are tried at the first dimension; the one whose training ends with the least loss is kept for all. nil means
-	// 0.03, 0.1 and 0.3. BaseRates are likewise those of training all parameters; nil means 0.001 and 0.003.
+	// Rates are tried at the first dimension; the one whose training ends with the least loss is kept. In d dimensions it is
+	// √(From/d) of that, so that a step moves the parameters as far. nil means 0.03, 0.1 and 0.3. BaseRates are likewise
+	// those of training all parameters; nil means 0.001 and 0.003.
 	Rates, BaseRates []float64
 	From             int     // the first dimension; 0 means 256
 	Max              int     // the largest; 0 means all parameters
@@ -66,7 +67,7 @@ type Report struct {
 	Bits        int             `json:"bits"`      // to say it: d_int float32 and a seed
 	FullBits    int             `json:"full_bits"` // D float32
 	Steps       int             `json:"steps"`
-	Rate        float64         `json:"rate"`      // in subspaces
+	Rate        float64         `json:"rate"`      // at the first dimension
 	BaseRate    float64         `json:"base_rate"` // of all parameters
 	Family      subspace.Family `json:"family"`
 	Seed        uint64          `json:"seed"`
@@ -74,50 +75,23 @@ type Report struct {
 }
 
 // Landscape trains a net with all of its parameters, then in random subspaces, and searches for the smallest dimension in
-// which accuracy on the test rows reaches a fraction of what all parameters reach. It takes about eleven trainings. To ask
-// how many numbers it takes to learn rows by heart, hand in the same rows twice. Source: Li et al. 2018, arXiv 1804.08838.
+// which accuracy on the test rows reaches a fraction of what all parameters reach. It takes about ten trainings. To ask how
+// many numbers it takes to learn rows by heart, hand in the same rows twice. Source: Li et al. 2018, arXiv 1804.08838.
 func Landscape(ctx context.Context, net Net, train, test Set, o LandscapeOptions) (*Report, error) {
-	b, err := newBench(net, train, test, o)
+	p, err := probe(net, train, test, o)
 	if err != nil {
 		return nil, err
 	}
-	defer b.m.Close()
-	o = b.o
-	if o.Max == 0 || o.Max > len(b.start) {
-		o.Max = len(b.start)
+	defer p.Model.Close()
+	f, err := p.Search(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("classifier: %w", err)
 	}
 	r := &Report{
-		Net: net.String(), Parameters: len(b.start), Rows: train.X.Rows, TestRows: test.X.Rows, Cols: train.X.Cols,
-		Classes: 1 + max(slices.Max(train.Y), slices.Max(test.Y)), Chance: chance(test.Y), Fraction: o.Fraction,
-		Steps: o.Steps, Family: o.Family, Seed: o.Seed,
+		Net: net.String(), Parameters: f.Parameters, Rows: train.X.Rows, TestRows: test.X.Rows, Cols: train.X.Cols,
+		Classes: 1 + max(slices.Max(train.Y), slices.Max(test.Y)), Chance: chance(test.Y), Baseline: f.Baseline, Fraction: p.Fraction,
+		Dimension: f.Dimension, Steps: p.Steps, Rate: f.Rate, BaseRate: f.BaseRate, Family: cmp.Or(o.Family, subspace.Fastfood), Seed: o.Seed,
 	}
-	about := len(o.BaseRates) + len(o.Rates) + len(o.Also) + 5
-	if r.Baseline, r.BaseRate, err = b.best(ctx, 0, o.BaseRates, about); err != nil {
-		return nil, fmt.Errorf("classifier: training all parameters: %w", err)
-	}
-	trial := func(ctx context.Context, d int) (score float64, err error) {
-		rates := o.Rates
-		if r.Rate != 0 {
-			rates = []float64{r.Rate}
-		}
-		score, r.Rate, err = b.best(ctx, d, rates, about)
-		return score, err
-	}
-	r.Dimension, err = subspace.Search(ctx, trial, subspace.SearchOptions{Target: o.Fraction * r.Baseline, From: o.From, Max: o.Max, Finest: o.Finest})
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range o.Also {
-		if slices.ContainsFunc(r.Dimension.Curve, func(p subspace.Point) bool { return p.Dim == d }) {
-			continue
-		}
-		score, err := trial(ctx, d)
-		if err != nil {
-			return nil, fmt.Errorf("classifier: dimension %d: %w", d, err)
-		}
-		r.Dimension.Curve = append(r.Dimension.Curve, subspace.Point{Dim: d, Score: score})
-	}
-	slices.SortFunc(r.Dimension.Curve, func(a, b subspace.Point) int { return a.Dim - b.Dim })
 	r.Compression = float64(r.Parameters) / r.Dimension.Dim
 	r.Bits, r.FullBits = subspace.DescriptionBits(int(math.Ceil(r.Dimension.Dim)), 32), 32*r.Parameters
 	r.remark()
@@ -126,13 +100,48 @@ func Landscape(ctx context.Context, net Net, train, test Set, o LandscapeOptions
 
 // Direct trains all parameters of a net as Landscape does, and returns how many there are and the accuracy on the test rows.
 func Direct(ctx context.Context, net Net, train, test Set, o LandscapeOptions) (parameters int, accuracy float64, err error) {
-	b, err := newBench(net, train, test, o)
+	p, err := probe(net, train, test, o)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer b.m.Close()
-	accuracy, _, err = b.best(ctx, 0, b.o.BaseRates, len(b.o.BaseRates))
-	return len(b.start), accuracy, err
+	defer p.Model.Close()
+	for _, b := range p.Model.Blocks() {
+		parameters += b.Size
+	}
+	accuracy, _, err = p.Whole(ctx)
+	return parameters, accuracy, err
+}
+
+func probe(net Net, train, test Set, o LandscapeOptions) (*subspace.Probe, error) {
+	if err := train.check("training"); err != nil {
+		return nil, err
+	}
+	if err := test.check("test"); err != nil {
+		return nil, err
+	}
+	if train.X.Cols != test.X.Cols {
+		return nil, fmt.Errorf("classifier: training rows of %d numbers, test rows of %d: %w", train.X.Cols, test.X.Cols, vec.ErrDim)
+	}
+	if o.Fraction == 0 {
+		o.Fraction = 0.9
+	}
+	if !(o.Fraction > 0 && o.Fraction <= 1) {
+		return nil, fmt.Errorf("classifier: a fraction of %v; want above 0 and up to 1", o.Fraction)
+	}
+	w, err := nn.New(o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	p := &subspace.Probe{Metric: "accuracy", Fraction: o.Fraction, Steps: cmp.Or(o.Steps, 600), Rates: o.Rates, BaseRates: o.BaseRates,
+		From: o.From, Max: o.Max, Finest: o.Finest, Also: o.Also, Space: subspace.Options{Family: o.Family}, Seed: o.Seed, Progress: o.Progress}
+	if p.Train, err = nn.Batches(nn.BatchOptions{Size: o.Batch, Seed: o.Seed}, nn.Rows(train.X), nn.Classes(train.Y)); err != nil {
+		return nil, err
+	}
+	if p.Test, err = nn.Batches(nn.BatchOptions{Size: 250, InOrder: true, Rest: true}, nn.Rows(test.X), nn.Classes(test.Y)); err != nil {
+		return nil, err
+	}
+	p.Model, err = subspace.Of(w, Loss(net), p.Train)
+	return p, err
 }
 
 // remark notes what makes the dimension mean less.
@@ -157,103 +166,6 @@ func chance(y []int) float64 {
 		most = max(most, counts[c])
 	}
 	return float64(most) / float64(len(y))
-}
-
-// bench trains one net over and over from the same start.
-type bench struct {
-	m           *subspace.Model
-	start       []float32
-	train, test nn.Feed
-	o           LandscapeOptions
-	done        int
-}
-
-func newBench(net Net, train, test Set, o LandscapeOptions) (*bench, error) {
-	if err := train.check("training"); err != nil {
-		return nil, err
-	}
-	if err := test.check("test"); err != nil {
-		return nil, err
-	}
-	if train.X.Cols != test.X.Cols {
-		return nil, fmt.Errorf("classifier: training rows of %d numbers, test rows of %d: %w", train.X.Cols, test.X.Cols, vec.ErrDim)
-	}
-	if o.Fraction == 0 {
-		o.Fraction = 0.9
-	}
-	if !(o.Fraction > 0 && o.Fraction <= 1) {
-		return nil, fmt.Errorf("classifier: a fraction of %v; want above 0 and up to 1", o.Fraction)
-	}
-	if o.Rates == nil {
-		o.Rates = []float64{0.03, 0.1, 0.3}
-	}
-	if o.BaseRates == nil {
-		o.BaseRates = []float64{0.001, 0.003}
-	}
-	o.Steps, o.From, o.Family = cmp.Or(o.Steps, 600), cmp.Or(o.From, 256), cmp.Or(o.Family, subspace.Fastfood)
-	w, err := nn.New(o.Seed)
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{o: o}
-	if b.train, err = nn.Batches(nn.BatchOptions{Size: o.Batch, Seed: o.Seed}, nn.Rows(train.X), nn.Classes(train.Y)); err != nil {
-		return nil, err
-	}
-	if b.test, err = nn.Batches(nn.BatchOptions{Size: 250, InOrder: true, Rest: true}, nn.Rows(test.X), nn.Classes(test.Y)); err != nil {
-		return nil, err
-	}
-	if b.m, err = subspace.Of(w, Loss(net), b.train); err != nil {
-		return nil, err
-	}
-	b.start, err = b.m.Point()
-	return b, err
-}
-
-// best trains at each rate in a subspace of d dimensions, 0 being all, and returns the accuracy of that whose loss ends
-// least, and its rate. A rate at which training diverges is passed over, if there is another.
-func (b *bench) best(ctx context.Context, d int, rates []float64, about int) (accuracy, rate float64, err error) {
-	least := math.Inf(1)
-	var failed error
-	for _, r := range rates {
-		a, loss, err := b.once(ctx, d, r)
-		if b.done++; b.o.Progress != nil {
-			b.o.Progress(b.done, max(about, b.done))
-		}
-		if ctx.Err() != nil {
-			return 0, 0, ctx.Err()
-		}
-		if err != nil {
-			failed = err
-			continue
-		}
-		if loss < least {
-			accuracy, rate, least = a, r, loss
-		}
-	}
-	if math.IsInf(least, 1) {
-		return 0, 0, failed
-	}
-	return accuracy, rate, nil
-}
-
-func (b *bench) once(ctx context.Context, d int, rate float64) (accuracy, loss float64, err error) {
-	if err := b.m.SetPoint(b.start); err != nil {
-		return 0, 0, err
-	}
-	so := subspace.Options{Dim: d}
-	if d > 0 {
-		so.Family, so.Seed = b.o.Family, b.o.Seed+uint64(d)<<20
-	}
-	s, err := subspace.New(b.m.Blocks(), so)
-	if err != nil {
-		return 0, 0, err
-	}
-	fit, err := b.m.Fit(ctx, s, b.train, subspace.Training{Steps: b.o.Steps, Rate: rate})
-	if err != nil {
-		return 0, 0, err
-	}
-	e, err := b.m.Evaluate(ctx, b.test)
-	return e["accuracy"], fit.Loss, err
 }
 
 // Prepare shuffles rows and holds a quarter of them back to test with, 5,000 at most, and scales all: every column less its
