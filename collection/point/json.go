@@ -33,16 +33,43 @@ func (v *Vector) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '{' {
 		d := json.NewDecoder(bytes.NewReader(b))
 		d.DisallowUnknownFields()
-		v.Sparse = new(Sparse)
-		return d.Decode(v.Sparse)
+		var o struct {
+			Indices []*uint32 `json:"indices"`
+			Values  floats    `json:"values"`
+		}
+		if err := d.Decode(&o); err != nil {
+			return err
+		}
+		if o.Indices == nil || o.Values == nil {
+			return errors.New("a sparse vector is an object of indices and values")
+		}
+		v.Sparse = &Sparse{make([]uint32, len(o.Indices)), o.Values}
+		for i, p := range o.Indices {
+			if p == nil {
+				return errors.New("null is no index of a sparse vector")
+			}
+			v.Sparse.Indices[i] = *p
+		}
+		return nil
 	}
 	if len(b) == 0 || b[0] != '[' {
 		return fmt.Errorf("%.20s: a vector is an array of numbers, an array of such arrays, or {indices, values}", b)
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(b[1:]), []byte("[")) {
-		return json.Unmarshal(b, &v.Multi)
+		var rows []floats
+		if err := json.Unmarshal(b, &rows); err != nil {
+			return err
+		}
+		v.Multi = make([][]float32, len(rows))
+		for i, row := range rows {
+			if row == nil {
+				return errors.New("null is no vector")
+			}
+			v.Multi[i] = row
+		}
+		return nil
 	}
-	return json.Unmarshal(b, &v.Dense)
+	return (*floats)(&v.Dense).UnmarshalJSON(b)
 }
 
 // MarshalJSON writes the one vector named "" bare, and others as an object by name.
