@@ -104,7 +104,7 @@ type terms struct {
 
 // explain writes rows as features, and looks at what is left.
 func (n *net) explain(p parts, in []*graph.Node) (t terms) {
-	x := graph.Sub(in[0], graph.ExpandDims(p.bias, 0))
+	x := graph.Sub(in[0], graph.ExpandAxes(p.bias, 0))
 	x.AssertDims(-1, n.dim)
 	if n.o.Kind == MP {
 		x, t.l0 = n.pursue(x, p.atoms)
@@ -125,14 +125,14 @@ func (n *net) explain(p parts, in []*graph.Node) (t terms) {
 
 // read returns the features of rows less the bias, (batch, features), of every kind but MP; and their cost and number.
 func (n *net) read(p parts, x *graph.Node, threshold []*graph.Node) (z, cost, l0 *graph.Node) {
-	a := graph.Add(products(x, p.encoder), graph.ExpandDims(p.offset, 0))
+	a := graph.Add(products(x, p.encoder), graph.ExpandAxes(p.offset, 0))
 	a.AssertDims(x.Shape().Dim(0), n.o.Features)
 	switch n.o.Kind {
 	case ReLU:
 		z = graph.MaxScalar(a, 0)
 		return z, graph.ReduceAllMean(graph.ReduceSum(z, 1)), count(z)
 	case JumpReLU:
-		z, l0 = jump(a, graph.ExpandDims(p.jumps(), 0))
+		z, l0 = jump(a, graph.ExpandAxes(p.jumps(), 0))
 		return z, l0, l0
 	}
 	z = graph.Mul(a, graph.PositiveIndicator(graph.StopGradient(graph.Sub(a, threshold[0]))))
@@ -148,7 +148,7 @@ func (n *net) pursue(x, atoms *graph.Node) (left, l0 *graph.Node) {
 	l0 = graph.ScalarZero(g, x.DType())
 	for range n.o.K {
 		c := products(graph.StopGradient(r), graph.StopGradient(atoms))
-		d := graph.Gather(atoms, graph.ExpandDims(graph.ArgMax(c, 1, dtypes.Int32), 1))
+		d := graph.Gather(atoms, graph.ExpandAxes(graph.ArgMax(c, 1, dtypes.Int32), 1))
 		v := graph.MaxScalar(graph.ReduceAndKeep(graph.Mul(r, d), graph.ReduceSum, 1), 0)
 		if n.o.Residual > 0 { // rows that have enough stay as they are
 			v = graph.Mul(v, graph.PositiveIndicator(graph.Sub(graph.ReduceAndKeep(graph.Square(graph.StopGradient(r)), graph.ReduceSum, 1), enough)))
