@@ -2,7 +2,6 @@ package qlae
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -21,23 +20,19 @@ import (
 )
 
 func TestModel(t *testing.T) {
-	for _, global := range []bool{false, true} {
-		t.Run(fmt.Sprintf("global=%v", global), func(t *testing.T) {
-			m := New(12, Options{Latents: 4, Values: 5, Width: 16, Global: global})
-			modeltest.Run(t, modeltest.Model{
-				Loss:   m.Loss,
-				Inputs: func(n int, seed uint64) []nn.Input { return []nn.Input{nn.Rows(nntest.Bits(n, 12, seed))} },
-				Outputs: func(scope *model.Scope, in []*Node) []*Node {
-					z := m.Encode(scope, in[0])
-					q := m.Quantize(scope, z)
-					return []*Node{z, q, m.Decode(scope, q)}
-				},
-				Shapes: [][]int{{8, 4}, {8, 4}, {8, 12}},
-				Learn:  nn.Options{Optimizer: nn.AdamW{Decay: 1e-3, Clip: 1}},
-				Learnt: 0.03, // seen 0.002 and 0.003
-			})
-		})
-	}
+	m := New(12, Options{Latents: 4, Values: 5, Width: 16})
+	modeltest.Run(t, modeltest.Model{
+		Loss:   m.Loss,
+		Inputs: func(n int, seed uint64) []nn.Input { return []nn.Input{nn.Rows(nntest.Bits(n, 12, seed))} },
+		Outputs: func(scope *model.Scope, in []*Node) []*Node {
+			z := m.Encode(scope, in[0])
+			q := m.Quantize(scope, z)
+			return []*Node{z, q, m.Decode(scope, q)}
+		},
+		Shapes: [][]int{{8, 4}, {8, 4}, {8, 12}},
+		Learn:  nn.Options{Optimizer: nn.AdamW{Decay: 1e-3, Clip: 1}},
+		Learnt: 0.03, // seen 0.003
+	})
 }
 
 // TestDefaults: the zero Options are the paper's, and what is no size is refused where the graph is built.
