@@ -243,7 +243,7 @@ func printSAE(w io.Writer, a saeAnswer, f saeFlags) {
 	fmt.Fprintf(w, "\ndead         %.1f %% of the features, which no vector has\n", 100*a.Dead)
 	if a.Babel > 0 {
 		fmt.Fprintf(w, "likeness     4 directions imitate another by %.2f at most (Babel)", a.Babel)
-		if a.Crowded > 0 {
+		if a.Together > 0 {
 			fmt.Fprintf(w, ", and by %.2f among those that a vector has", a.Together)
 		}
 		fmt.Fprintln(w)

@@ -15,15 +15,14 @@ type Report struct {
 	Kind      Kind      `json:"kind"`
 	Rows      int       `json:"rows"`
 	Dim       int       `json:"dim"`
-	Learnt    int       `json:"learnt"`           // features of the model
-	Explained float64   `json:"explained"`        // share of the rows' variance; below 0 if their mean would do better
-	L0        float64   `json:"features_a_row"`   // mean number of features a row
-	Dead      float64   `json:"dead"`             // share of the features that no row has
-	Rank      float64   `json:"effective_rank"`   // of the codes, if there are at most 4,096 features, else 0
-	Babel     float64   `json:"babel"`            // how far 4 of all features' directions together can imitate another, from 0 to 4; if there are at most 8,192, else 0
-	Together  float64   `json:"babel_together"`   // the mean of the same among the features that a row has, of rows with more than 4
-	Crowded   int       `json:"rows_more_than_4"` // how many rows those are
-	Features  []Feature `json:"features"`         // those that some row has, the most frequent first
+	Learnt    int       `json:"learnt"`         // features of the model
+	Explained float64   `json:"explained"`      // share of the rows' variance; below 0 if their mean would do better
+	L0        float64   `json:"features_a_row"` // mean number of features a row
+	Dead      float64   `json:"dead"`           // share of the features that no row has
+	Rank      float64   `json:"effective_rank"` // of the codes, if there are at most 1,024 features, else 0
+	Babel     float64   `json:"babel"`          // how far 4 of all features' directions together can imitate another, from 0 to 4; if there are at most 8,192, else 0
+	Together  float64   `json:"babel_together"` // the mean of the same among the features that a row has, of rows with more than 4; 0 if there are none
+	Features  []Feature `json:"features"`       // those that some row has, the most frequent first
 }
 
 // Feature is what rows a feature is in.
@@ -87,13 +86,13 @@ func (m *Model) Report(ctx context.Context, x vec.Matrix, s dictionary.Stop, top
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if m.Features() <= 4096 {
+	if m.Features() <= 1024 {
 		r.Rank = codes.EffectiveRank()
 	}
 	if m.Features() <= 8192 {
 		r.Babel = dictionary.Babel(m.dict.Atoms(), babelOf)
 	}
-	r.Together, r.Crowded = m.dict.CoactiveBabel(codes, babelOf)
+	r.Together, _ = m.dict.CoactiveBabel(codes, babelOf)
 	return r, ctx.Err()
 }
 
