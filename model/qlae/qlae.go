@@ -92,7 +92,7 @@ func (m *Model) Decode(scope *model.Scope, z *Node) *Node {
 	return nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns)
 }
 
-// Loss is that of Loss(x) = BCE(x, g(ẑ)) + λ·‖sg(z) - q‖²/n_z + λ·‖z - sg(q)‖²/n_z, each its mean over the batch, where
+// Loss is BCE(x, g(ẑ)) + λ·‖sg(z) - q‖²/n_z + λ·‖z - sg(q)‖²/n_z, each its mean over the batch, where
 // z = f(x), q is z quantised, sg stops gradients, and ẑ is q that hands the decoder's gradient straight on to z. So
 // values follow the latents that take them, and reconstruction does not reach them.
 func (m *Model) Loss(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
