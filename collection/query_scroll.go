@@ -78,7 +78,12 @@ func (c *Collection) Facet(ctx context.Context, key string, f *filter.Filter, li
 		return nil, err
 	}
 	defer v.release()
-	if limit, err = page(limit, 10); err != nil {
+	return v.facet(ctx, key, f, limit, exact)
+}
+
+func (v *view) facet(ctx context.Context, key string, f *filter.Filter, limit int, exact bool) ([]Facet, error) {
+	limit, err := page(limit, 10)
+	if err != nil {
 		return nil, err
 	}
 	path, err := fieldKey(key)

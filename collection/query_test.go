@@ -433,12 +433,58 @@ func TestQueryModel(t *testing.T) {
 					t.Fatalf("threshold %v gives %d hits of %d, want %d", *q.ScoreThreshold, len(got), len(all), want)
 				}
 			}
+			w.checkDiverse(f, ids, using, k)
 			w.checkExamples(f, ids, using, k)
 			w.checkFields(f, ids, k)
 			w.checkFusion(f, using, k)
 			w.checkGroups(f, using)
 		}
 	})
+}
+
+// checkDiverse checks that each hit is the one that relevance and likeness to those before it speak for.
+func (w *world) checkDiverse(f *filter.Filter, ids []point.ID, using string, k int) {
+	if using == "s" && w.idf {
+		return // IDF weighs the query, and not the points that are compared with each other
+	}
+	in, x, self := w.input(using)
+	scores := w.nearest(using, x, minus(ids, self))
+	if len(scores) > 20 {
+		return // which of equal ones are candidates is not said
+	}
+	const diversity = 0.25
+	q := Query{Ask: Nearest{To: in, MMR: &MMR{Diversity: diversity, Candidates: 20}}, Using: using, Filter: f, Limit: k}
+	hits := w.query(q)
+	if len(hits) != min(k, len(scores)) {
+		w.t.Fatalf("MMR: %d hits, want %d of %d", len(hits), k, len(scores))
+	}
+	left := map[point.ID]bool{}
+	for id := range scores {
+		left[id] = true
+	}
+	for i, h := range hits {
+		if !left[h.ID] || math.Abs(float64(h.Score)-scores[h.ID]) > 2e-3*(1+math.Abs(scores[h.ID])) {
+			w.t.Fatalf("MMR: hit %s with %v, want %v", h.ID, h.Score, scores[h.ID])
+		}
+		marginal := func(id point.ID) float64 {
+			v := w.points[id].Vectors[using]
+			if i == 0 {
+				return w.like(x, v)
+			}
+			near := math.Inf(-1)
+			for _, o := range hits[:i] {
+				near = max(near, w.like(v, w.points[o.ID].Vectors[using]))
+			}
+			return (1-diversity)*w.like(x, v) - diversity*near
+		}
+		got := marginal(h.ID)
+		for id := range left {
+			if m := marginal(id); m > got+1e-3*(1+math.Abs(m)+math.Abs(w.like(x, w.points[id].Vectors[using]))) {
+				w.t.Fatalf("MMR: pick %d is %s with %v, and %s has %v", i, h.ID, got, id, m)
+			}
+		}
+		delete(left, h.ID)
+	}
 }
 
 func squash(x float64) float64 { return x / (1 + math.Abs(x)) }
@@ -933,6 +979,13 @@ func TestQueryOldVersion(t *testing.T) {
 		first, _ := v.ids[order[0].slot].Number()
 		if got := [3]int{int(above.GetCardinality()), int(below.GetCardinality()), int(first)}; got != want {
 			t.Errorf("version %d: above, below 0 and first %v, want %v", v.version, got, want)
+		}
+		tag := "t1"
+		if v == now {
+			tag = "t-1"
+		}
+		if facets, err := v.facet(ctx, "tag", nil, 0, true); err != nil || !slices.Equal(facets, []Facet{{tag, 20}}) {
+			t.Errorf("version %d: facets %v, want 20 of %s, %v", v.version, facets, tag, err)
 		}
 	}
 }
