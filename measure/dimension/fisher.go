@@ -116,7 +116,7 @@ func lambertW(z float64) float64 {
 		w = math.Log(z) - math.Log(math.Log(z))
 	}
 	for range 20 { // Halley's steps
-		e := math.Exp(w)
+		e := vec.Exp(w)
 		f := w*e - z
 		step := f / (e*(w+1) - (w+2)*f/(2*w+2))
 		w -= step

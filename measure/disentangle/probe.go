@@ -7,6 +7,8 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
+
+	"github.com/latent-go/latent/vec"
 )
 
 // design is what a probe sees of n rows: f columns of numbers, or one-hot columns by the places of their ones.
@@ -95,7 +97,7 @@ func crossEntropy(features *design, label []int, k int) (float64, error) {
 		for i, l := range label {
 			row := logits.RawRowView(i)
 			for c := range row {
-				row[c] = weight[i] * math.Exp(row[c])
+				row[c] = weight[i] * vec.Exp(row[c])
 			}
 			row[l] -= weight[i]
 			floats.Add(g[f*k:], row)

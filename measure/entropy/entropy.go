@@ -214,7 +214,7 @@ func walk(d *mat.SymDense, sigma, alpha float64) ([]float64, error) {
 	g := mat.NewSymDense(n, nil)
 	for i := range n {
 		for j := i; j < n; j++ {
-			g.SetSym(i, j, math.Exp(-d.At(i, j)/sigma/sigma/2))
+			g.SetSym(i, j, vec.Exp(-d.At(i, j)/sigma/sigma/2))
 		}
 	}
 	if alpha > 0 {
@@ -482,7 +482,7 @@ func ASE(ctx context.Context, x vec.Matrix, o Options) (float64, Setting, error)
 	n := d.SymmetricDim()
 	for i := range n {
 		for j := i; j < n; j++ {
-			d.SetSym(i, j, math.Exp(-d.At(i, j)/s.Sigma/s.Sigma/2))
+			d.SetSym(i, j, vec.Exp(-d.At(i, j)/s.Sigma/s.Sigma/2))
 		}
 	}
 	v, err := eigenvalues(d)

@@ -28,7 +28,7 @@ func (p *Pair) RBFCKA(width float64) (CKA, error) {
 		}
 		k[s] = make([]float64, len(d))
 		for i, v := range d {
-			k[s][i] = math.Exp(-v / (2 * width * width * median))
+			k[s][i] = vec.Exp(-v / (2 * width * width * median))
 		}
 	}
 	return CKA{

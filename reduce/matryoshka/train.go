@@ -132,7 +132,7 @@ func softmax(s vec.Matrix, pool []int, t neighbors.Table, weight float64) {
 			if pool[j] == pool[r] {
 				continue
 			}
-			p[j] = math.Exp((float64(v) - 1) / heat)
+			p[j] = vec.Exp((float64(v) - 1) / heat)
 			total += p[j]
 			if slices.Contains(ids, uint32(pool[j])) {
 				wanted++
