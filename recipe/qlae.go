@@ -26,7 +26,7 @@ var qlaeRecipe = Recipe{
 	Claim: "An autoencoder whose latents can each take a few learnt values only, trained with strong weight decay, gives each latent one source of variation, " +
 		"where plain and variational autoencoders mix them; without the decay, or with one codebook for all latents, it does so less.",
 	Data: "Every combination of 4 sources of 6 levels each, mixed into 48 numbers, in two ways: linear, where levels lie on a line, and embedded, where each level has a " +
-		"vector of its own; and 432 sprites of 16×16×3 by place, scale, shape and colour. Networks of two hidden layers of 64, 2,500 steps. " +
+		"vector of its own; and 324 sprites of 12×12 by place, scale and shape. Networks of two hidden layers of 64, 2,500 steps. " +
 		"The paper has images of 64×64 of six to nine sources, convolutions, and 200,000 steps.",
 	Minutes: 5, Run: runQLAE,
 }
@@ -37,7 +37,7 @@ type qlaeTask struct {
 	latents, values int
 	generate        func(ctx context.Context, seed uint64) (vec.Matrix, error)
 	design          synthetic.Design
-	side, channels  int // of images; 0 for other rows
+	side            int // of images, in one channel; 0 for other rows
 	methods         []qlaeMethod
 }
 
@@ -93,9 +93,9 @@ func qlaeTasks(mini bool) []*qlaeTask {
 		return &qlaeTask{name: name, latents: latents, values: values, design: spec(0).Design(), methods: methods,
 			generate: func(ctx context.Context, seed uint64) (vec.Matrix, error) { return spec(seed).Generate(ctx) }}
 	}
-	sprites := synthetic.Sprites{Size: 16, Rotations: 1}
+	sprites := synthetic.Sprites{Size: 12, X: 6, Y: 6, Rotations: 1, Colours: 1}
 	if mini {
-		sprites = synthetic.Sprites{Size: 8, X: 3, Y: 3, Scales: 1, Rotations: 1}
+		sprites = synthetic.Sprites{Size: 8, X: 3, Y: 3, Scales: 1, Rotations: 1, Colours: 1}
 	}
 	return []*qlaeTask{
 		mixed("linear, 4 latents of 6 values", 4, 6, false,
@@ -107,7 +107,7 @@ func qlaeTasks(mini bool) []*qlaeTask {
 			qlaeMethod{"QLAE, no decay", 0, qlaeOurs(false), false}, qlaeMethod{"QLAE, decay 0.1", 0.1, qlaeOurs(false), false},
 			qlaeMethod{"QLAE, decay 1", 1, qlaeOurs(false), true}, qlaeMethod{"QLAE, one codebook, decay 1", 1, qlaeOurs(true), false}),
 		mixed("embedded, 8 latents of 10 values", 8, 10, true, qlaeMethod{"QLAE, decay 1", 1, qlaeOurs(false), false}),
-		{name: "sprites, 10 latents of 10 values", latents: 10, values: 10, design: sprites.Design(), side: sprites.Size, channels: 3,
+		{name: "sprites, 8 latents of 10 values", latents: 8, values: 10, design: sprites.Design(), side: sprites.Size,
 			generate: func(ctx context.Context, _ uint64) (vec.Matrix, error) { return sprites.Generate(ctx) },
 			methods:  []qlaeMethod{{"autoencoder", 0, qlaeAE, false}, {"QLAE, decay 0.1", 0.1, qlaeOurs(false), true}}},
 	}
@@ -306,15 +306,11 @@ func (r *qlaeRun) traversal(ctx context.Context, t *qlaeTask) (report.Chart, err
 		canvas[y] = make([]float64, across*(t.side+1))
 	}
 	for i := range images.Rows {
-		for p := range t.side * t.side {
-			var bright float64
-			for _, v := range images.Row(i)[p*t.channels : (p+1)*t.channels] {
-				bright = max(bright, float64(v))
-			}
-			if bright > 0.1 { // what is nearly black would only make the file larger
-				canvas[i/across*(t.side+1)+p/t.side][i%across*(t.side+1)+p%t.side] = bright
+		for p, v := range images.Row(i) {
+			if v > 0.1 { // what is nearly black would only make the file larger
+				canvas[i/across*(t.side+1)+p/t.side][i%across*(t.side+1)+p%t.side] = float64(v)
 			}
 		}
 	}
-	return report.Heatmap{Title: "A sprite with one latent of QLAE changed, a line each; brightest channel", X: "pixels; a picture for each value", Y: "pixels", Values: canvas}, nil
+	return report.Heatmap{Title: "A sprite with one latent of QLAE changed, a line each", X: "pixels; a picture for each value", Y: "pixels", Values: canvas}, nil
 }
