@@ -255,7 +255,11 @@ func (s *state) validate(ctx context.Context, w *Weights, l Loss, o Options, rec
 		return fmt.Errorf("nn: validation has no metric %q to watch; it has %v", name, slices.Sorted(maps.Keys(record.Validation)))
 	}
 	r := &s.Report
-	if better := v < r.Best; math.IsNaN(r.Best) || o.Maximize && v > r.Best || !o.Maximize && better {
+	better := v < r.Best
+	if o.Maximize {
+		better = v > r.Best
+	}
+	if better || math.IsNaN(r.Best) {
 		r.Best, r.BestStep, s.Looks = v, record.Step, 0
 		if o.Patience > 0 {
 			if seen == w {

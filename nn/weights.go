@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -57,7 +58,7 @@ func (w *Weights) Count() int {
 }
 
 // Variables goes through the variables of the model, in the order in which they were made.
-func (w *Weights) Variables() func(yield func(*model.Variable) bool) {
+func (w *Weights) Variables() iter.Seq[*model.Variable] {
 	return func(yield func(*model.Variable) bool) {
 		for v := range w.Store.IterVariables() {
 			if !ofTraining(v.Path()) && !yield(v) {
