@@ -180,7 +180,7 @@ func runQLAE(ctx context.Context, e *Env) (*Evidence, error) {
 	}
 	ev.Notes = append(ev.Notes,
 		"Decay works as rate·decay·steps: 3e-3·1·2,500 is 7.5 e-foldings here, the paper's 1e-3·0.1·200,000 is 20. Before any run the linear set was given decay 0.1 and the embedded one decay 1, after a trial in PyTorch; both are in the table. The β of a set is the better of 0.1 and 1. Nothing else was chosen by its result.",
-		"On the embedded set seeds differ a lot: PyTorch, of the same network, data and decay of 1, gave InfoM of 0.80, 0.76, 0.38 and 0.68 for four seeds. Three are few for what the checks compare there.",
+		"On the embedded set seeds differ a lot: PyTorch, with the same network, law of data and decay of 1, gave InfoM of 0.80, 0.76, 0.38 and 0.68 for four seeds. Three are few for what the checks compare there.",
 		"The autoencoder with the same decay shows what of a gain is decay alone.",
 		"Twice the latents, and more values than the data has levels, is the paper's setting. 2,500 steps are few for it.",
 		"Networks without convolutions do not take sprites apart in so few steps: no check is made of it, and this size of run is no evidence about images.",
