@@ -40,6 +40,8 @@ var All = []Recipe{
 	convergentLearning,
 	datasetProperties,
 	dse,
+	landscapeDimension,
+	finetuningDimension,
 	qlaeRecipe,
 }
 

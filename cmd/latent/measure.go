@@ -61,6 +61,7 @@ whether single numbers stand for single factors (InfoMEC, MIG, DCI).`,
 	c.Flags().IntVar(&f.sample, "sample", 10_000, "draw so many vectors at most for what takes neighbours; below 0 for all")
 	c.Flags().IntVarP(&f.k, "k", "k", 20, "neighbours that local estimates look at")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "of the samples")
+	c.AddCommand(newLandscape(e))
 	return c
 }
 

@@ -91,10 +91,11 @@ func pages(t *testing.T) map[string]string {
 		{"measure", saved(t, "y.npy", y, nil), "--factors", saved(t, "f.npy", factors, nil), "--html", path("factors.html")},
 		{"compare", vectors, saved(t, "z.npy", gaussian(300, 5, 1), nil), "--html", path("compare.html")},
 		{"build", vectors, "--try", "flat", "-o", path("index"), "--html", path("build.html")},
+		{"measure", "landscape", vectors, "--labels", labels, "--steps", "20", "--html", path("landscape.html")},
 	} {
 		if out, errs, code := latent(t, args...); code != exitDone {
 			t.Fatalf("%v: exit %d: %s%s", args, code, out, errs)
 		}
 	}
-	return map[string]string{"labels": path("labels.html"), "factors": path("factors.html"), "compare": path("compare.html"), "build": path("build.html")}
+	return map[string]string{"labels": path("labels.html"), "factors": path("factors.html"), "compare": path("compare.html"), "build": path("build.html"), "landscape": path("landscape.html")}
 }
