@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"net/http"
+	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ func (s *Server) latent(mux *http.ServeMux) {
 	config.OpenAPIPath, config.SchemasPath, config.DocsPath = "/latent/openapi", "", "" // docs.go has a page that needs no other server
 	config.CreateHooks = nil                                                            // no $schema in the answers
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "apiKey", In: "header", Name: "api-key"}}
 	api := humago.New(noting{mux}, config)
 	api.UseMiddleware(s.latentAccess(api))
@@ -28,6 +31,18 @@ func (s *Server) latent(mux *http.ServeMux) {
 		note(r.Context(), "/latent/docs")
 		writeDocs(w, api.OpenAPI())
 	})
+}
+
+// schemaName puts the package before the name of a type: several have a Report.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	name, pkg := huma.DefaultSchemaNamer(t, hint), path.Base(t.PkgPath())
+	if t.PkgPath() == "" || pkg == "server" || pkg == "huma" {
+		return name
+	}
+	return strings.ToUpper(pkg[:1]) + pkg[1:] + name
 }
 
 // noting is a mux that tells the metrics which route was taken.

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -72,6 +73,8 @@ type Server struct {
 	grpc    *grpc.Server
 	started time.Time
 	jobs    jobs
+	heavy   chan struct{}  // holds one analysis
+	active  sync.WaitGroup // requests under way
 }
 
 // New makes a Server of store.
@@ -86,7 +89,7 @@ func New(store *collection.Store, o Options) (*Server, error) {
 			return nil, fmt.Errorf("server: %q is not an origin: want scheme and host, such as https://example.org: %w", origin, err)
 		}
 	}
-	s := &Server{store: store, o: o, log: o.Log, started: time.Now(), jobs: newJobs()}
+	s := &Server{store: store, o: o, log: o.Log, started: time.Now(), jobs: newJobs(), heavy: make(chan struct{}, 1)}
 	s.metrics = newMetrics(s)
 	s.mux = s.routes()
 	s.handler = s.observe(s.origins(s.hosts(s.deadlines(trim(s.mux)))))
@@ -155,6 +158,7 @@ func (s *Server) Serve(ctx context.Context, rest, rpc net.Listener) error {
 			err = e
 		}
 	}
+	s.active.Wait() // those cut off, too
 	s.jobs.end(s.o.Grace)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil

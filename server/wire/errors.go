@@ -17,6 +17,7 @@ import (
 	"github.com/latent-go/latent/collection"
 	"github.com/latent-go/latent/collection/filter"
 	"github.com/latent-go/latent/collection/point"
+	"github.com/latent-go/latent/measure/dimension"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -116,7 +117,7 @@ func Of(err error) *Error {
 	case errors.Is(err, collection.ErrExists):
 		kind = Exists
 	case errors.Is(err, collection.ErrInput), errors.Is(err, filter.ErrFilter), errors.Is(err, point.ErrID), errors.Is(err, vec.ErrDim), errors.Is(err, vec.ErrNotFinite),
-		errors.Is(err, vec.ErrZero), errors.Is(err, vec.ErrTooFew):
+		errors.Is(err, vec.ErrZero), errors.Is(err, vec.ErrTooFew), errors.Is(err, dimension.ErrNoScale):
 		kind = BadInput
 	case errors.Is(err, fs.ErrNotExist):
 		kind = NotFound

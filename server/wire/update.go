@@ -82,6 +82,12 @@ func (u *UpdateCollection) Apply(ctx context.Context, c *collection.Collection) 
 	if err != nil {
 		return err
 	}
+	for name, v := range next.Vectors {
+		if old := cfg.Vectors[name]; old.Plan == v.Plan { // what a tuning found for it
+			v.Effort = old.Effort
+			next.Vectors[name] = v
+		}
+	}
 	return c.SetConfig(ctx, next)
 }
 
