@@ -72,6 +72,8 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	if e.Miniature {
 		held = 100
 	}
+	order := rand.New(rand.NewPCG(0, 0x1a9d)).Perm(all.x.Rows)
+	test, train := all.rows(order[:held]), all.rows(order[held:])
 	tasks := landscapeTasks(e)
 	found := make([][]*classifier.Report, len(tasks)) // by task, seed
 	for i := range found {
@@ -84,8 +86,6 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	err = vec.Blocks(ctx, jobs, 1, func(job, _ int) error {
 		s, i := job/(len(tasks)+1), job%(len(tasks)+1)
 		seed := e.Seeds[s]
-		order := rand.New(rand.NewPCG(seed, 0x1a9d)).Perm(all.x.Rows)
-		test, train := all.rows(order[:held]), all.rows(order[held:])
 		var err error
 		if i == len(tasks) {
 			net := classifier.MLP{Hidden: []int{1, 1}, Classes: 10}
