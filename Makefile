@@ -1,5 +1,6 @@
 # make demo   fetch Fashion-MNIST, then measure, tune, build, prove and search it
 # make test   everything CI checks
+# make test-clients   Qdrant's own clients against `latent serve`; they are fetched
 # make help   the rest
 
 GO          ?= go
@@ -11,7 +12,7 @@ export GOEXPERIMENT
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./nn/... ./model/modeltest ./plan ./cmd/...
 
-.PHONY: help build demo test check-format check-vet check-asm test-go test-noasm test-race bench
+.PHONY: help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -55,3 +56,8 @@ test-race:
 
 bench:
 	$(GO) test -run '^$$' -bench . ./vec ./neighbors ./index/... ./reduce/... ./quantize/...
+
+# The official clients of Qdrant for JavaScript, Python and Go, and LangChain's store, each in a session that asserts its
+# answers. What they need is fetched into bin/clients; a session whose tool is missing is left out, and that is said.
+test-clients: build
+	sh server/clients/run.sh bin/latent
