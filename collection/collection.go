@@ -97,6 +97,7 @@ type Hit struct {
 	point.Point
 	Version uint64
 	Score   float32 // as Qdrant has it: similarity for cosine and inner product, distance for Euclidean and Manhattan
+	Order   any     // the value that OrderBy went by: an int64, a float64, of a time its microseconds since 1970; else nil
 }
 
 const (

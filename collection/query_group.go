@@ -42,7 +42,7 @@ func (c *Collection) QueryGroups(ctx context.Context, q Query, by GroupBy) ([]Gr
 	out := make([]Group, len(g.groups))
 	for i, group := range g.groups {
 		out[i].Value = group.value
-		if out[i].Hits, err = v.fill(ctx, group.hits, q.WithPayload, q.WithVector); err != nil {
+		if out[i].Hits, err = v.fill(ctx, ranking{hits: group.hits}, q.WithPayload, q.WithVector); err != nil {
 			return nil, err
 		}
 	}

@@ -52,13 +52,13 @@ func (v *view) query(ctx context.Context, q Query) ([]Hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.fill(ctx, r.hits, q.WithPayload, q.WithVector)
+	return v.fill(ctx, r, q.WithPayload, q.WithVector)
 }
 
 // fill makes hits of slots.
-func (v *view) fill(ctx context.Context, slots []slotHit, withPayload, withVector Select) ([]Hit, error) {
-	hits := make([]Hit, len(slots))
-	for i, s := range slots {
+func (v *view) fill(ctx context.Context, r ranking, withPayload, withVector Select) ([]Hit, error) {
+	hits := make([]Hit, len(r.hits))
+	for i, s := range r.hits {
 		rec, ok, err := readRecord(v.snap, v.ids[s.slot])
 		if err == nil && !ok {
 			err = failed(ErrCorrupt, "point %s is not where it should be; see `latent check`", v.ids[s.slot])
@@ -69,15 +69,16 @@ func (v *view) fill(ctx context.Context, slots []slotHit, withPayload, withVecto
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		hits[i].Score = s.score
+		hits[i].Score, hits[i].Order = s.score, r.order[s.slot]
 	}
 	return hits, nil
 }
 
 // ranking is slots, best first, by a score of which more is better or less is.
 type ranking struct {
-	hits []slotHit
-	less bool
+	hits  []slotHit
+	less  bool
+	order map[uint32]any // of OrderBy: the value of each slot
 }
 
 // maxDepth is how deep prefetches may stand in prefetches.
@@ -179,6 +180,9 @@ func fuse(lists []ranking, ask Fusion) (r ranking, err error) {
 		if ask.K < 0 {
 			return r, wrong("k of RRF is %d, must be at least 1", ask.K)
 		}
+		if ask.Weights != nil && len(ask.Weights) != len(lists) {
+			return r, wrong("Number of weights in RRF should match number of pre-fetches: got %d, expected %d", len(ask.Weights), len(lists))
+		}
 		var weights []float64
 		for _, w := range ask.Weights {
 			if !(w >= 0) {
@@ -207,8 +211,7 @@ func (v *view) ask(ctx context.Context, q *Query, sel *selection, k int) (r rank
 		r.hits, _, err = v.byID(ctx, sel, nil, k)
 		return r, err
 	case OrderBy:
-		r.hits, err = v.byField(ctx, sel, ask, k)
-		return r, err
+		return v.byField(ctx, sel, ask, k)
 	case Sample:
 		r.hits, err = sample(ctx, sel, ask.Seed, k)
 		return r, err
@@ -342,34 +345,28 @@ func (v *view) byID(ctx context.Context, sel *selection, from *point.ID, k int) 
 var errEnough = errors.New("enough")
 
 // byField returns the first k slots of a selection in the order of a field, by each slot's first value.
-func (v *view) byField(ctx context.Context, sel *selection, o OrderBy, k int) ([]slotHit, error) {
+func (v *view) byField(ctx context.Context, sel *selection, o OrderBy, k int) (r ranking, err error) {
 	key, err := fieldKey(o.Key)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	const types = "integer, float, datetime"
 	schema, ok := v.c.fields.Schema(key)
 	if !ok {
-		return nil, noIndex(key, types)
+		return r, noIndex(key, types)
 	}
 	from, err := startOf(schema, o)
 	if err != nil {
-		return nil, err
+		return r, err
+	}
+	keep, err := sel.all(ctx) // before the index is read: who writes waits for who reads it
+	if err != nil {
+		return r, err
 	}
 	type pair struct {
 		slot  uint32
 		value any
 	}
-	// Of slots whose payload changed since, the index knows another value than the one that we see.
-	late, ok2, err := v.late(schema, key, sel)
-	if err != nil {
-		return nil, err
-	}
-	var changed []pair
-	ok2.Order(key, o.Descending, from, func(slot uint32, value any) bool {
-		changed = append(changed, pair{slot, value})
-		return true
-	})
 	before := func(a, b pair) bool { // in the order asked for
 		c := compareValues(a.value, b.value)
 		if o.Descending {
@@ -377,42 +374,40 @@ func (v *view) byField(ctx context.Context, sel *selection, o OrderBy, k int) ([
 		}
 		return c < 0 || c == 0 && a.slot < b.slot
 	}
-	var hits []slotHit
-	met := roaring.New()
-	take := func(p pair) bool { // whether to go on
-		if len(hits) >= k {
-			return false
-		}
-		if !met.CheckedAdd(p.slot) {
-			return true
-		}
-		var in bool
-		if in, err = sel.pass(p.slot); err != nil {
-			return false
-		}
-		if in {
-			hits = append(hits, slotHit{p.slot, even})
-		}
-		err = ctx.Err()
-		return err == nil
-	}
-	ordered := v.c.fields.Order(key, o.Descending, from, func(slot uint32, value any) bool {
-		p := pair{slot, value}
-		for len(changed) > 0 && before(changed[0], p) {
-			if !take(changed[0]) {
-				return false
+	err = v.asOfNow(schema, key, keep, func(late *roaring.Bitmap, seen *filter.Fields) error {
+		r = ranking{order: map[uint32]any{}}
+		take := func(p pair) bool { // whether to go on
+			if _, met := r.order[p.slot]; !met && keep.Contains(p.slot) {
+				r.hits = append(r.hits, slotHit{p.slot, even})
+				r.order[p.slot] = p.value
 			}
+			return len(r.hits) < k
+		}
+		var changed []pair
+		seen.Order(key, o.Descending, from, func(slot uint32, value any) bool {
+			changed = append(changed, pair{slot, value})
+			return true
+		})
+		ordered := v.c.fields.Order(key, o.Descending, from, func(slot uint32, value any) bool {
+			p := pair{slot, value}
+			for len(changed) > 0 && before(changed[0], p) {
+				if !take(changed[0]) {
+					return false
+				}
+				changed = changed[1:]
+			}
+			return late.Contains(slot) || take(p)
+		})
+		if !ordered {
+			return noIndex(key, types)
+		}
+		for len(r.hits) < k && len(changed) > 0 {
+			take(changed[0])
 			changed = changed[1:]
 		}
-		return late.Contains(slot) || take(p)
+		return ctx.Err()
 	})
-	if !ordered {
-		return nil, noIndex(key, types)
-	}
-	for err == nil && len(changed) > 0 && take(changed[0]) {
-		changed = changed[1:]
-	}
-	return hits, err
+	return r, err
 }
 
 // startOf returns what a field's order starts from, in the terms of its index.
@@ -439,22 +434,33 @@ func compareValues(a, b any) int {
 	return cmp.Compare(a.(float64), b.(float64))
 }
 
-// late returns the selected slots whose payload is not, in this view, what the indexes have by now; and an index of these.
-func (v *view) late(schema filter.Schema, key filter.Path, sel *selection) (*roaring.Bitmap, *filter.Fields, error) {
-	fields := new(filter.Fields)
-	ix, err := filter.NewIndex(key, schema)
-	if err != nil {
-		return nil, nil, failed(ErrInput, "%v", err)
-	}
-	slots := roaring.And(v.c.fields.Since(v.version), sel.maybe)
-	for it := slots.Iterator(); it.HasNext(); {
-		slot := it.Next()
-		p, _, err := v.payload(slot)
+// asOfNow calls f with the slots of keep whose payload is not, in this view, what the indexes have by now, and an index of
+// these payloads. f is called again if more came meanwhile, but not for ever.
+func (v *view) asOfNow(schema filter.Schema, key filter.Path, keep *roaring.Bitmap, f func(late *roaring.Bitmap, seen *filter.Fields) error) error {
+	since := v.c.fields.Since(v.version)
+	for range 5 {
+		ix, err := filter.NewIndex(key, schema)
 		if err != nil {
-			return nil, nil, err
+			return failed(ErrInput, "%v", err)
 		}
-		ix.Put(slot, p)
+		late := roaring.And(since, keep)
+		for it := late.Iterator(); it.HasNext(); {
+			slot := it.Next()
+			p, _, err := v.payload(slot)
+			if err != nil {
+				return err
+			}
+			ix.Put(slot, p)
+		}
+		seen := new(filter.Fields)
+		seen.Set(ix)
+		if err := f(late, seen); err != nil {
+			return err
+		}
+		met := since.GetCardinality()
+		if since = v.c.fields.Since(v.version); since.GetCardinality() == met {
+			return nil
+		}
 	}
-	fields.Set(ix)
-	return slots, fields, nil
+	return nil
 }

@@ -30,19 +30,19 @@ func (c *Collection) Scroll(ctx context.Context, s Scroll) (hits []Hit, next *po
 	if err != nil {
 		return nil, nil, err
 	}
-	var slots []slotHit
+	var r ranking
 	switch {
 	case s.OrderBy == nil:
-		slots, next, err = v.byID(ctx, sel, s.Offset, k)
+		r.hits, next, err = v.byID(ctx, sel, s.Offset, k)
 	case s.Offset != nil:
 		err = wrong("Cannot use an `offset` when using `order_by`. The alternative for paging is to use `order_by.start_from` and a filter to exclude the IDs that you've already seen for the `order_by.start_from` value")
 	default:
-		slots, err = v.byField(ctx, sel, *s.OrderBy, k)
+		r, err = v.byField(ctx, sel, *s.OrderBy, k)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	hits, err = v.fill(ctx, slots, s.WithPayload, s.WithVector)
+	hits, err = v.fill(ctx, r, s.WithPayload, s.WithVector)
 	return hits, next, err
 }
 
@@ -90,7 +90,6 @@ func (v *view) facet(ctx context.Context, key string, f *filter.Filter, limit in
 	if err != nil {
 		return nil, err
 	}
-	schema, _ := v.c.fields.Schema(path)
 	sel, err := v.selectBy(f)
 	if err != nil {
 		return nil, err
@@ -101,20 +100,22 @@ func (v *view) facet(ctx context.Context, key string, f *filter.Filter, limit in
 			return nil, err
 		}
 	}
-	counts := map[any]int{}
-	add := func(value any, n int) { counts[value] += n }
-	if schema.Type != "" {
-		late, fields, err := v.late(schema, path, sel)
-		if err != nil {
-			return nil, err
-		}
-		fields.Facet(path, slots, add)
-		if !late.IsEmpty() {
-			slots = roaring.AndNot(slots, late)
-		}
+	schema, ok := v.c.fields.Schema(path)
+	if !ok {
+		return nil, noIndex(path, facetTypes)
 	}
-	if !v.c.fields.Facet(path, slots, add) {
-		return nil, noIndex(path, "keyword, integer, bool, uuid")
+	var counts map[any]int
+	err = v.asOfNow(schema, path, slots, func(late *roaring.Bitmap, seen *filter.Fields) error {
+		counts = map[any]int{}
+		add := func(value any, n int) { counts[value] += n }
+		seen.Facet(path, late, add)
+		if !v.c.fields.Facet(path, roaring.AndNot(slots, late), add) {
+			return noIndex(path, facetTypes)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	out := make([]Facet, 0, len(counts))
 	for value, n := range counts {
@@ -123,6 +124,8 @@ func (v *view) facet(ctx context.Context, key string, f *filter.Filter, limit in
 	slices.SortFunc(out, func(a, b Facet) int { return cmp.Or(b.Count-a.Count, compareFacets(a.Value, b.Value)) })
 	return out[:min(limit, len(out))], nil
 }
+
+const facetTypes = "keyword, integer, bool, uuid"
 
 func compareFacets(a, b any) int {
 	switch a := a.(type) {

@@ -60,9 +60,6 @@ func (s *selection) decided() bool {
 	return s.sure == s.maybe || s.sure.GetCardinality() == s.maybe.GetCardinality()
 }
 
-// everything says that all live slots are selected.
-func (s *selection) everything() bool { return s.sure == s.v.live }
-
 // without takes slots out.
 func (s *selection) without(slots *roaring.Bitmap) *selection {
 	if slots.IsEmpty() {

@@ -658,8 +658,15 @@ func (w *world) checkOrder(f *filter.Filter, ids []point.ID, k int) {
 			want[id] = x
 		}
 	}
-	for i := range hits {
-		hits[i].Score = float32(want[hits[i].ID])
+	for i, h := range hits {
+		switch x := h.Order.(type) {
+		case int64:
+			hits[i].Score = float32(x)
+		case float64:
+			hits[i].Score = float32(x)
+		default:
+			w.t.Fatalf("%s is in order by %v", h.ID, h.Order)
+		}
 	}
 	checkTop(w.t, "order", hits, want, k, !down)
 }
@@ -973,10 +980,10 @@ func TestQueryOldVersion(t *testing.T) {
 		below, _ := v.matching(ctx, &filter.Filter{Must: []filter.Condition{filter.Field{Key: filter.Key("n"), Test: filter.Range{Lt: &zero}}}})
 		sel, _ := v.selectBy(nil)
 		order, err := v.byField(ctx, sel, OrderBy{Key: "n"}, 20)
-		if err != nil || len(order) != 20 {
+		if err != nil || len(order.hits) != 20 {
 			t.Fatal(order, err)
 		}
-		first, _ := v.ids[order[0].slot].Number()
+		first, _ := v.ids[order.hits[0].slot].Number()
 		if got := [3]int{int(above.GetCardinality()), int(below.GetCardinality()), int(first)}; got != want {
 			t.Errorf("version %d: above, below 0 and first %v, want %v", v.version, got, want)
 		}

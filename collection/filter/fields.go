@@ -417,27 +417,6 @@ func ceilKey(v float64, down bool) (uint64, bool) {
 	return intKey(n), true
 }
 
-// OrderValue returns the value by which Order would show a payload, first in its order among those at or behind from;
-// false if it has none.
-func (x *Fields) OrderValue(key Path, down bool, from any, p point.Payload) (value any, ok bool) {
-	x.mu.RLock()
-	list := x.list
-	x.mu.RUnlock()
-	for _, ix := range list {
-		if ix.key.Equal(key) && ix.order != nil && ix.schema.Type != "geo" {
-			one := Fields{list: []*Index{{key: ix.key, schema: ix.schema, order: new(ordered)}}}
-			for _, k := range ix.values(p).keys {
-				one.list[0].order.add(k, 0)
-			}
-			one.Order(key, down, from, func(_ uint32, v any) bool {
-				value, ok = v, true
-				return false
-			})
-		}
-	}
-	return value, ok
-}
-
 // BM25 ranks the slots of keep by how well the texts of a field fit a query, as text.Index.Search does; false if the key
 // has no text index.
 func (x *Fields) BM25(key Path, query string, live, keep *roaring.Bitmap, k int) ([]postings.Hit, bool) {

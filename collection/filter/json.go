@@ -491,9 +491,9 @@ type keyed struct {
 }
 
 // MarshalJSON writes the condition in the one form that it has in a filter; likewise below.
-func (c IsEmpty) MarshalJSON() ([]byte, error) { return object(nil, "is_empty", keyed{c.Key}) }
+func (c IsEmpty) MarshalJSON() ([]byte, error) { return object(nil, "is_empty", keyed(c)) }
 
-func (c IsNull) MarshalJSON() ([]byte, error) { return object(nil, "is_null", keyed{c.Key}) }
+func (c IsNull) MarshalJSON() ([]byte, error) { return object(nil, "is_null", keyed(c)) }
 
 func (c HasID) MarshalJSON() ([]byte, error) {
 	if c == nil {

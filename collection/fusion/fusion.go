@@ -29,7 +29,7 @@ type Hit[ID comparable] struct {
 // rankings do not matter. Entries come best first, equal ones in the order in which they are met, ranking by ranking.
 func RRF[ID comparable](rankings [][]Hit[ID], k int, weights []float64) ([]Hit[ID], error) {
 	if weights != nil && len(weights) != len(rankings) {
-		return nil, fmt.Errorf("Number of weights in RRF should match number of pre-fetches: got %d, expected %d: %w", len(weights), len(rankings), ErrWeights)
+		return nil, fmt.Errorf("fusion: %d weights for %d rankings: %w", len(weights), len(rankings), ErrWeights)
 	}
 	if k == 0 {
 		k = 2
