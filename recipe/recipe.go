@@ -43,6 +43,7 @@ var All = []Recipe{
 	landscapeDimension,
 	finetuningDimension,
 	qlaeRecipe,
+	mpSAE,
 }
 
 // Find returns the recipe of that name.
