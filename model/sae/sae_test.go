@@ -274,6 +274,73 @@ func TestGraphAgrees(t *testing.T) {
 	})
 }
 
+// TestLossAgrees: what the loss says is left of a batch is what encoding and decoding it leaves.
+func TestLossAgrees(t *testing.T) {
+	each(t, func(t *testing.T, k Kind) {
+		if k == BatchTopK || k == Matryoshka {
+			t.Skip("a batch has a threshold of its own")
+		}
+		x, o := smallTree(t, k)
+		if k == MP {
+			o.K, o.Residual = 6, 0.5
+		}
+		o, err := o.complete(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newScaled(x, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &net{o: o, dim: x.Cols}
+		w, err := nn.New(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := s.feed(n, w)
+		if err := w.Init(n.loss, f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := nn.Train(context.Background(), w, n.loss, f, nn.Options{Steps: 20, Rate: 1e-2}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := f.Batch(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := nn.Matrix(b.Inputs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := w.Func(func(scope *model.Scope, in []*graph.Node) []*graph.Node {
+			e := n.explain(n.variables(scope, in[0].Graph()), in)
+			return []*graph.Node{e.left, e.l0}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer left.Close()
+		out, err := left.Call(b.Inputs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := n.model(w, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes := encoded(t, m, rows, dictionary.Stop{})
+		got := float64(vec.SquaredL2(m.Decode(vec.Matrix{}, codes).Data, rows.Data)) / float64(rows.Rows)
+		if want := float64(tensors.ToScalar[float32](out[0])); math.Abs(got-want) > 1e-4*want {
+			t.Errorf("encoding leaves %v, the loss says %v", got, want)
+		}
+		if l0 := float64(tensors.ToScalar[float32](out[1])); k != MP && math.Abs(codes.L0()-l0) > 1e-4 {
+			t.Errorf("%v features a row, the loss says %v", codes.L0(), l0)
+		} else if k == MP && !(l0 >= codes.L0() && l0 < 6) { // steps, which may come back to a feature; some rows have enough
+			t.Errorf("%v features a row in %v steps", codes.L0(), l0)
+		}
+	})
+}
+
 // above is how many features of a row are above 0, by definition.
 func above(m *Model, x []float32) (n int) {
 	for j := range m.Features() {
