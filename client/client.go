@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,10 +31,10 @@ type Client struct {
 // Options say how to reach a server. The zero Options do for one on this machine without keys.
 type Options struct {
 	APIKey  string
-	HTTP    *http.Client  // nil: one that gives up after Timeout
-	Timeout time.Duration // of a request, if HTTP is nil; 0 means a minute
-	// Retries of requests that a busy or starting server refused (429, 503) or that did not reach it; 0 means 3, -1 none.
-	// Every request here may be sent twice with the same effect as once.
+	HTTP    *http.Client  // nil: http.DefaultTransport with connections enough for 64 goroutines
+	Timeout time.Duration // of a request; 0 means a minute. Analyses, snapshots and CreateIndex take as long as their context lets them
+	// Retries of requests that a busy or starting server refused (429, 503), or that did not reach it or lost its answer; 0
+	// means 3, -1 none. What may not be done twice, such as CreateCollection, is sent again only where it did not arrive.
 	Retries int
 }
 
@@ -44,10 +45,12 @@ func New(base string, o Options) (*Client, error) {
 		return nil, fmt.Errorf("client: %q is no address of a server: want http://host:port", base)
 	}
 	if o.HTTP == nil {
-		if o.Timeout == 0 {
-			o.Timeout = time.Minute
-		}
-		o.HTTP = &http.Client{Timeout: o.Timeout}
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = 64
+		o.HTTP = &http.Client{Transport: t}
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
 	}
 	switch {
 	case o.Retries == 0:
@@ -86,39 +89,59 @@ var (
 	ErrKey      = errors.New("client: the API key is missing, wrong or for reading only")
 )
 
-// call sends body, if not nil, as JSON and reads the result of the envelope to result, if not nil.
-func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
-	b, err := c.send(ctx, method, path, body)
+// request is what is asked of the server.
+type request struct {
+	method, path string
+	body, result any  // if not nil: sent as JSON, and where the result goes
+	long         bool // it takes as long as it takes
+	once         bool // done twice it is not the same as done once
+	bare         bool // the answer has no envelope
+}
+
+// Call does what has no method here: it sends body, if not nil, as JSON and reads the result of the envelope to result, if
+// not nil. The path is escaped already, as in "/collections/papers/points/query/groups".
+func (c *Client) Call(ctx context.Context, method, path string, body, result any) error {
+	return c.do(ctx, request{method: method, path: path, body: body, result: result})
+}
+
+func (c *Client) do(ctx context.Context, r request) error {
+	b, err := c.send(ctx, r)
 	if err != nil {
 		return err
+	}
+	if r.bare {
+		if err := json.Unmarshal(b, r.result); err != nil {
+			return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+		}
+		return nil
 	}
 	var envelope struct {
 		Result json.RawMessage `json:"result"`
 	}
 	if err := json.Unmarshal(b, &envelope); err != nil {
-		return fmt.Errorf("client: %s %s: the answer is not JSON; is this the server's address? %w", method, path, err)
+		return fmt.Errorf("client: %s %s: the answer is not JSON; is this the server's address? %w", r.method, r.path, err)
 	}
-	if result == nil {
+	if r.result == nil {
 		return nil
 	}
-	if err := json.Unmarshal(envelope.Result, result); err != nil {
-		return fmt.Errorf("client: %s %s: %w", method, path, err)
+	if err := json.Unmarshal(envelope.Result, r.result); err != nil {
+		return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 	}
 	return nil
 }
 
 // send returns the body of the answer, after as many tries as Options allow.
-func (c *Client) send(ctx context.Context, method, path string, body any) ([]byte, error) {
+func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	var content []byte
-	if body != nil {
+	if r.body != nil {
 		var err error
-		if content, err = json.Marshal(body); err != nil {
-			return nil, fmt.Errorf("client: %s %s: %w", method, path, err)
+		if content, err = json.Marshal(r.body); err != nil {
+			return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 		}
 	}
 	for try := 0; ; try++ {
-		b, err := c.once(ctx, method, path, content)
-		if err == nil || try == c.o.Retries || !worthTrying(err) {
+		b, err := c.once(ctx, r, content)
+		if err == nil || try == c.o.Retries || ctx.Err() != nil || !worthTrying(err, r.once) {
 			return b, err
 		}
 		select {
@@ -129,22 +152,31 @@ func (c *Client) send(ctx context.Context, method, path string, body any) ([]byt
 	}
 }
 
-func worthTrying(err error) bool {
+// worthTrying says whether a request that met err may be sent again.
+func worthTrying(err error, once bool) bool {
 	if e := new(Error); errors.As(err, &e) {
 		return e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
 	}
-	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	if dial := new(net.OpError); errors.As(err, &dial) && dial.Op == "dial" {
+		return true
+	}
+	return !once && !errors.Is(err, context.DeadlineExceeded)
 }
 
-func (c *Client) once(ctx context.Context, method, path string, content []byte) ([]byte, error) {
-	res, err := c.open(ctx, method, path, content)
+func (c *Client) once(ctx context.Context, r request, content []byte) ([]byte, error) {
+	if !r.long {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.o.Timeout)
+		defer cancel()
+	}
+	res, err := c.open(ctx, r.method, r.path, content)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, fmt.Errorf("client: %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 	}
 	return b, nil
 }
@@ -178,11 +210,15 @@ func message(b []byte) string {
 	var told struct {
 		Status struct{ Error string }
 		Detail string
+		Errors []struct{ Message, Location string }
 	}
 	switch err := json.Unmarshal(b, &told); {
 	case told.Status.Error != "":
 		return told.Status.Error
 	case err == nil && told.Detail != "":
+		for _, e := range told.Errors {
+			told.Detail += "; " + strings.TrimSpace(e.Location+" "+e.Message)
+		}
 		return told.Detail
 	}
 	return strings.TrimSpace(string(b))

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,15 +64,17 @@ type Info struct {
 	IndexedVectors int    `json:"indexed_vectors_count"`
 	Segments       int    `json:"segments_count"`
 	Config         struct {
-		Params Config `json:"params"`
+		Params   Config         `json:"params"` // but for Metadata
+		Metadata map[string]any `json:"metadata"`
 	} `json:"config"`
 	PayloadSchema map[string]Field `json:"payload_schema"`
 }
 
 // Field is a payload field with an index.
 type Field struct {
-	Type   string `json:"data_type"`
-	Points int    `json:"points"`
+	Type   string          `json:"data_type"`
+	Params json.RawMessage `json:"params,omitempty"` // that CreateIndex was given, if any
+	Points int             `json:"points"`
 }
 
 // Collections returns the names of all collections.
@@ -79,7 +82,7 @@ func (c *Client) Collections(ctx context.Context) ([]string, error) {
 	var r struct {
 		Collections []struct{ Name string }
 	}
-	if err := c.call(ctx, http.MethodGet, "/collections", nil, &r); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/collections", nil, &r); err != nil {
 		return nil, err
 	}
 	names := make([]string, len(r.Collections))
@@ -91,33 +94,80 @@ func (c *Client) Collections(ctx context.Context) ([]string, error) {
 
 // CreateCollection makes a collection. One that is there already gives ErrExists.
 func (c *Client) CreateCollection(ctx context.Context, name string, config Config) error {
-	return c.call(ctx, http.MethodPut, path("collections", name), config, nil)
+	return c.do(ctx, request{method: http.MethodPut, path: path("collections", name), body: config, once: true})
 }
 
 // DeleteCollection removes a collection and says whether there was one.
 func (c *Client) DeleteCollection(ctx context.Context, name string) (was bool, err error) {
-	err = c.call(ctx, http.MethodDelete, path("collections", name), nil, &was)
+	err = c.do(ctx, request{method: http.MethodDelete, path: path("collections", name), result: &was, once: true})
 	return was, err
 }
 
 // HasCollection says whether a collection, or an alias, of this name exists.
 func (c *Client) HasCollection(ctx context.Context, name string) (bool, error) {
 	var r struct{ Exists bool }
-	err := c.call(ctx, http.MethodGet, path("collections", name, "exists"), nil, &r)
+	err := c.Call(ctx, http.MethodGet, path("collections", name, "exists"), nil, &r)
 	return r.Exists, err
 }
 
 // Collection says what a collection is.
 func (c *Client) Collection(ctx context.Context, name string) (Info, error) {
 	var r Info
-	err := c.call(ctx, http.MethodGet, path("collections", name), nil, &r)
+	err := c.Call(ctx, http.MethodGet, path("collections", name), nil, &r)
 	return r, err
 }
 
 // CreateIndex makes an index of a payload field, so that filters on it are fast: of the type keyword, integer, float, bool,
-// datetime, geo, text or uuid.
-func (c *Client) CreateIndex(ctx context.Context, collection, field, kind string) error {
-	return c.call(ctx, http.MethodPut, path("collections", collection, "index")+"?wait=true", map[string]string{"field_name": field, "field_schema": kind}, nil)
+// datetime, geo, text or uuid, or with the parameters that Qdrant's documentation has, as a map with a key "type".
+func (c *Client) CreateIndex(ctx context.Context, collection, field string, schema any) error {
+	return c.do(ctx, request{method: http.MethodPut, path: path("collections", collection, "index") + "?wait=true",
+		body: map[string]any{"field_name": field, "field_schema": schema}, long: true})
+}
+
+// DeleteIndex removes the index of a payload field.
+func (c *Client) DeleteIndex(ctx context.Context, collection, field string) error {
+	return c.Call(ctx, http.MethodDelete, path("collections", collection, "index", field)+"?wait=true", nil, nil)
+}
+
+// Aliases says which collection each alias stands for.
+func (c *Client) Aliases(ctx context.Context) (map[string]string, error) {
+	var r struct {
+		Aliases []struct {
+			Alias      string `json:"alias_name"`
+			Collection string `json:"collection_name"`
+		} `json:"aliases"`
+	}
+	if err := c.Call(ctx, http.MethodGet, "/aliases", nil, &r); err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, a := range r.Aliases {
+		all[a.Alias] = a.Collection
+	}
+	return all, nil
+}
+
+// An AliasChange is what CreateAlias, DeleteAlias or RenameAlias says.
+type AliasChange map[string]map[string]string
+
+// CreateAlias makes an alias, or lets one that is there stand for another collection.
+func CreateAlias(alias, collection string) AliasChange {
+	return AliasChange{"create_alias": {"alias_name": alias, "collection_name": collection}}
+}
+
+// DeleteAlias removes an alias.
+func DeleteAlias(alias string) AliasChange {
+	return AliasChange{"delete_alias": {"alias_name": alias}}
+}
+
+// RenameAlias gives an alias another name.
+func RenameAlias(old, new string) AliasChange {
+	return AliasChange{"rename_alias": {"old_alias_name": old, "new_alias_name": new}}
+}
+
+// ChangeAliases carries out changes in order, all of them or none, so that readers never meet a state between.
+func (c *Client) ChangeAliases(ctx context.Context, changes ...AliasChange) error {
+	return c.do(ctx, request{method: http.MethodPost, path: "/collections/aliases", body: map[string]any{"actions": changes}, once: true})
 }
 
 // Snapshot is a copy of a collection at a moment.
@@ -131,20 +181,20 @@ type Snapshot struct {
 // CreateSnapshot makes a snapshot, also while points are being written.
 func (c *Client) CreateSnapshot(ctx context.Context, collection string) (Snapshot, error) {
 	var r Snapshot
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "snapshots"), nil, &r)
+	err := c.do(ctx, request{method: http.MethodPost, path: path("collections", collection, "snapshots"), result: &r, long: true, once: true})
 	return r, err
 }
 
 // Snapshots lists a collection's.
 func (c *Client) Snapshots(ctx context.Context, collection string) ([]Snapshot, error) {
 	var r []Snapshot
-	err := c.call(ctx, http.MethodGet, path("collections", collection, "snapshots"), nil, &r)
+	err := c.Call(ctx, http.MethodGet, path("collections", collection, "snapshots"), nil, &r)
 	return r, err
 }
 
 // DeleteSnapshot removes one.
 func (c *Client) DeleteSnapshot(ctx context.Context, collection, snapshot string) error {
-	return c.call(ctx, http.MethodDelete, path("collections", collection, "snapshots", snapshot), nil, nil)
+	return c.Call(ctx, http.MethodDelete, path("collections", collection, "snapshots", snapshot), nil, nil)
 }
 
 // DownloadSnapshot writes a snapshot to w.

@@ -32,7 +32,7 @@ type Select struct {
 
 // change sends a change of points. With wait it is on disk, and to be found, when the call returns.
 func (c *Client) change(ctx context.Context, method, collection, what string, wait bool, body any) error {
-	return c.call(ctx, method, path("collections", collection, "points")+what+"?wait="+strconv.FormatBool(wait), body, nil)
+	return c.Call(ctx, method, path("collections", collection, "points")+what+"?wait="+strconv.FormatBool(wait), body, nil)
 }
 
 // Upsert stores points, each in the place of one with its ID.
@@ -56,14 +56,14 @@ func (c *Client) SetPayload(ctx context.Context, collection string, payload poin
 // Get returns points by ID, those that are there, in the order asked for.
 func (c *Client) Get(ctx context.Context, collection string, ids []point.ID, withVector bool) ([]Point, error) {
 	var r []Point
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "points"), map[string]any{"ids": ids, "with_payload": true, "with_vector": withVector}, &r)
+	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points"), map[string]any{"ids": ids, "with_payload": true, "with_vector": withVector}, &r)
 	return r, err
 }
 
 // Count is the number of points that a filter lets through; of all of them for nil.
 func (c *Client) Count(ctx context.Context, collection string, f *filter.Filter) (int, error) {
 	var r struct{ Count int }
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "points", "count"), map[string]any{"filter": f, "exact": true}, &r)
+	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "count"), map[string]any{"filter": f, "exact": true}, &r)
 	return r.Count, err
 }
 
@@ -81,7 +81,7 @@ func (c *Client) Scroll(ctx context.Context, collection string, s Scroll) ([]Poi
 		Points []Point   `json:"points"`
 		Next   *point.ID `json:"next_page_offset"`
 	}
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "points", "scroll"), struct {
+	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "scroll"), struct {
 		Scroll
 		WithPayload bool `json:"with_payload"`
 	}{s, true}, &r)
@@ -125,7 +125,7 @@ func (c *Client) Query(ctx context.Context, collection string, q Query) ([]Hit, 
 	var r struct {
 		Points []Hit `json:"points"`
 	}
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "points", "query"), q, &r)
+	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "query"), q, &r)
 	return r.Points, err
 }
 
@@ -134,7 +134,7 @@ func (c *Client) QueryBatch(ctx context.Context, collection string, queries []Qu
 	var r []struct {
 		Points []Hit `json:"points"`
 	}
-	err := c.call(ctx, http.MethodPost, path("collections", collection, "points", "query", "batch"), map[string]any{"searches": queries}, &r)
+	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "query", "batch"), map[string]any{"searches": queries}, &r)
 	hits := make([][]Hit, len(r))
 	for i := range r {
 		hits[i] = r[i].Points
