@@ -149,7 +149,8 @@ func Dot(a, b point.Sparse) (sum float64, share bool) {
 	return sum, share
 }
 
-// kind and version of the artifact that holds an index.
+// kind and version of the artifact that holds an index. Its sections: options, JSON; has, a roaring bitmap; dims, the
+// indices in order; counts, of the slots of each; slots and values, one run for all.
 const kind, version = "sparse", 1
 
 // WriteTo writes the index as an artifact that Read reads.

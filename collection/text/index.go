@@ -182,7 +182,9 @@ func (x *Index) stats(live *roaring.Bitmap) stats {
 	return s
 }
 
-// kind and version of the artifact that holds an index.
+// kind and version of the artifact that holds an index. Its sections: options, JSON; terms, the bytes of each word after
+// its length as a uvarint, in order; counts, of the slots of each; slots and weights, one run for all words; length, by
+// slot.
 const kind, version = "text", 1
 
 // WriteTo writes the index as an artifact that Read reads.
