@@ -3,7 +3,6 @@ package collection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -129,12 +128,13 @@ func (c *Collection) Apply(ctx context.Context, ops []Op, durable bool) (uint64,
 	if err := c.commit(b, durable, t.publish); err != nil {
 		return 0, err // b is left to the collector: Pebble may still hold it
 	}
-	defer b.Close()
 	version := c.version
 	unlocked = true
 	c.write.Unlock()
 	if durable {
 		err = c.synced(b)
+	} else {
+		b.Close()
 	}
 	c.nudge()
 	return version, err
@@ -145,23 +145,18 @@ func (c *Collection) Apply(ctx context.Context, ops []Op, durable bool) (uint64,
 func (c *Collection) commit(b *pebble.Batch, durable bool, publish func()) (err error) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	// Pebble panics where a log that failed before is written to once more.
-	defer func() {
-		if r := recover(); r != nil {
-			c.stuck.Store(true)
-			c.fail(fmt.Errorf("write-ahead log: %v", r))
-			err = c.writable()
+	err = c.attempt(func() error {
+		if durable {
+			return c.db.ApplyNoSyncWait(b, pebble.Sync)
 		}
-	}()
-	if durable {
-		err = c.db.ApplyNoSyncWait(b, pebble.Sync)
-	} else {
-		err = c.db.Apply(b, pebble.NoSync)
-		c.unsynced.Store(true)
-	}
+		return c.db.Apply(b, pebble.NoSync)
+	})
 	if err != nil {
 		c.fail(err)
-		return c.writable()
+		return c.readOnly()
+	}
+	if !durable {
+		c.unsynced.Store(true)
 	}
 	c.changed()
 	publish()
@@ -170,9 +165,11 @@ func (c *Collection) commit(b *pebble.Batch, durable bool, publish func()) (err 
 
 // synced waits until a batch is on disk, together with others that wait.
 func (c *Collection) synced(b *pebble.Batch) error {
-	if err := b.SyncWait(); err != nil {
-		c.fail(err)
+	if err := c.attempt(b.SyncWait); err != nil {
+		c.fail(err) // and leave b to the collector: Pebble may still hold it
+		return c.writable()
 	}
+	b.Close()
 	return c.writable()
 }
 

@@ -296,7 +296,7 @@ func repairCatalogue(dir string, o Options) error {
 	if s.lock, err = s.files.Lock(s.path(lockFile)); err != nil {
 		return err
 	}
-	s.cache = pebble.NewCache(s.o.CacheBytes)
+	s.makeCaches()
 	defer s.shut()
 	next := catalogue{Collections: map[string]string{}, Aliases: map[string]string{}, Next: 1}
 	names, err := s.files.list(s.path(collectionsDir))

@@ -35,7 +35,6 @@ func (c *Collection) changeSettings(change func(*settings) error, publish func()
 	}); err != nil {
 		return err
 	}
-	defer b.Close()
 	if err := c.synced(b); err != nil {
 		return err
 	}

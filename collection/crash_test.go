@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -117,7 +118,18 @@ func play(fs vfs.FS, l *ledger, steps int) (s *Store, err error) {
 				return s, err
 			}
 		case i%9 == 3:
-			if err := c.db.Flush(); err != nil {
+			var flushed <-chan struct{}
+			if err := c.attempt(func() (err error) {
+				flushed, err = c.db.AsyncFlush()
+				return err
+			}); err != nil {
+				return s, err
+			}
+			select {
+			case <-flushed:
+			case <-c.dead:
+			}
+			if err := c.writable(); err != nil {
 				return s, err
 			}
 		default:
@@ -305,7 +317,8 @@ func TestErrorAtEveryWrite(t *testing.T) {
 			select {
 			case <-finished:
 			case <-time.After(20 * time.Second):
-				t.Fatalf("write %d, %s: it hangs", n, hit)
+				stacks := make([]byte, 1<<20)
+				t.Fatalf("write %d, %s: it hangs\n%s", n, hit, stacks[:runtime.Stack(stacks, true)])
 			}
 			mu.Lock()
 			done, off = count < n, true

@@ -18,24 +18,6 @@ import (
 // files writes what is not Pebble's so that it appears whole or not at all, and reads it back.
 type files struct{ vfs.FS }
 
-// ordered makes the name of a Pebble manifest durable before anything names it. Pebble makes a manifest and the marker that
-// names it durable by one sync of their folder; a file system that may keep one name and lose the other would lose the
-// database.
-type ordered struct{ vfs.FS }
-
-func (o ordered) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := o.FS.Create(name, category)
-	if err == nil && strings.HasPrefix(o.PathBase(name), "MANIFEST-") {
-		if err = (files{o.FS}).syncDir(o.PathDir(name)); err != nil {
-			f.Close()
-			return nil, err
-		}
-	}
-	return f, err
-}
-
-func (o ordered) Unwrap() vfs.FS { return o.FS }
-
 // category is told to a file system that counts what is written for what.
 const category = vfs.DiskWriteCategory("latent")
 
@@ -46,9 +28,12 @@ func (f files) write(path string, write func(io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
+	open := true
 	defer func() {
 		if err != nil {
-			w.Close()
+			if open {
+				w.Close()
+			}
 			f.Remove(tmp)
 		}
 	}()
@@ -62,6 +47,7 @@ func (f files) write(path string, write func(io.Writer) error) (err error) {
 	if err = w.Sync(); err != nil {
 		return err
 	}
+	open = false
 	if err = w.Close(); err != nil {
 		return err
 	}

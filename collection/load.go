@@ -466,7 +466,6 @@ func (c *Collection) syncLog() error {
 	if err != nil {
 		return err
 	}
-	defer b.Close()
 	return c.synced(b)
 }
 

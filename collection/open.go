@@ -31,7 +31,10 @@ type Collection struct {
 	deriving sync.Mutex  // held by what needs the log to stay: before write
 	unsynced atomic.Bool // something was written without durable
 	failure  atomic.Pointer[error]
-	stuck    atomic.Bool // Pebble panicked with its locks held: it cannot be closed
+	stuck    atomic.Bool   // Pebble stopped with its locks held: it cannot be closed
+	dead     chan struct{} // closed when it is stuck in its background
+	errors   atomic.Int32  // in its background
+	open     atomic.Bool   // Pebble is
 
 	state    sync.RWMutex
 	name     string
@@ -80,15 +83,10 @@ func createCollection(s *Store, name, folder string, cfg Config) error {
 	}
 	b, err := json.Marshal(set)
 	if err != nil {
-		return errors.Join(wrong("configuration: %v", err), c.db.Close())
+		return errors.Join(wrong("configuration: %v", err), c.closeDB())
 	}
-	if err := c.db.Set(configKey, b, pebble.Sync); err != nil {
-		return errors.Join(err, c.db.Close())
-	}
-	if err := c.db.Close(); err != nil {
-		return err
-	}
-	return c.writable()
+	err = c.attempt(func() error { return c.db.Set(configKey, b, pebble.Sync) })
+	return errors.Join(err, c.closeDB(), c.readOnly())
 }
 
 // name gives a vector's name its number.
@@ -103,42 +101,36 @@ func (c *Collection) path(elem ...string) string {
 
 // openDB opens the Pebble of a collection.
 func (c *Collection) openDB() (err error) {
+	c.dead = make(chan struct{})
 	o := &pebble.Options{
-		FS:                    ordered{c.store.o.FS},
+		FS:                    dbFS{c.store.o.FS, c},
 		Cache:                 c.store.cache,
+		FileCache:             c.store.fds,
+		DisableTableStats:     true, // collected in a goroutine that panics when Open fails meanwhile
 		FormatMajorVersion:    pebble.FormatValueSeparation,
 		MemTableSize:          32 << 20,
 		L0CompactionThreshold: 4,
 		Logger:                dbLog{c},
 		EventListener: &pebble.EventListener{
-			BackgroundError: c.fail,
+			BackgroundError: c.backgroundError,
 		},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
+	err = c.attempt(func() error {
+		db, err := pebble.Open(c.path(pointsDir), o)
+		if err == nil {
+			c.db = db
+			c.open.Store(true)
 		}
-	}()
-	c.db, err = pebble.Open(c.path(pointsDir), o)
+		return err
+	})
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("collection: %s: %w", c.path(pointsDir), err)
-	return explainOpen(err)
+	return explainOpen(fmt.Errorf("collection: %s: %w", c.path(pointsDir), err))
 }
-
-// dbLog is what Pebble tells. Where it would end the process, because of an error that it cannot go on writing after, the
-// collection stops taking writes.
-type dbLog struct{ c *Collection }
-
-func (l dbLog) Infof(string, ...any) {}
-func (l dbLog) Errorf(format string, a ...any) {
-	l.c.store.log.Error(fmt.Sprintf(format, a...), "collection", l.c.Name())
-}
-func (l dbLog) Fatalf(format string, a ...any) { l.c.fail(fmt.Errorf(format, a...)) }
 
 // fail notes that a write failed, after which there are no more.
 func (c *Collection) fail(err error) {
@@ -152,6 +144,11 @@ func (c *Collection) writable() error {
 	if c.isClosed() {
 		return errClosed
 	}
+	return c.readOnly()
+}
+
+// readOnly is writable for a collection that is open.
+func (c *Collection) readOnly() error {
 	if err := c.failure.Load(); err != nil {
 		return failed(ErrReadOnly, "the collection takes no writes after an error of the disk; see to the disk, then restart: %v", *err)
 	}
@@ -189,7 +186,7 @@ func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
 	}
 	defer func() {
 		if err != nil {
-			c.db.Close()
+			c.closeDB()
 		}
 	}()
 	set := &settings{}
@@ -231,18 +228,12 @@ func (c *Collection) commitQuietly(b *pebble.Batch, o *pebble.WriteOptions) (err
 	if err := c.writable(); err != nil {
 		return err
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			c.stuck.Store(true)
-			c.fail(fmt.Errorf("write-ahead log: %v", r))
-			err = c.writable()
+	err = c.attempt(func() error {
+		if o.Sync {
+			return c.db.ApplyNoSyncWait(b, o)
 		}
-	}()
-	if o.Sync {
-		err = c.db.ApplyNoSyncWait(b, o)
-	} else {
-		err = c.db.Apply(b, o)
-	}
+		return c.db.Apply(b, o)
+	})
 	if err != nil {
 		c.fail(err)
 	}
@@ -271,8 +262,13 @@ func (c *Collection) close(keep bool) error {
 	for _, s := range c.spaces {
 		s.free()
 	}
+	return errors.Join(err, c.closeDB())
+}
+
+// closeDB closes the database, if that can be.
+func (c *Collection) closeDB() error {
 	if c.stuck.Load() {
-		return err // Pebble's locks are held for ever
+		return nil // its locks are held for ever
 	}
-	return errors.Join(err, c.db.Close())
+	return c.attempt(c.db.Close)
 }

@@ -99,8 +99,8 @@ func (c *Collection) pack(ctx context.Context, w *packer, now time.Time) error {
 	c.state.RLock()
 	version := c.version
 	c.state.RUnlock()
-	if err := c.db.Checkpoint(tmp, pebble.WithFlushedWAL()); err != nil {
-		return explain(err)
+	if err := c.copyDB(tmp); err != nil {
+		return err
 	}
 	if err := w.json(snapshotJSON, snapshotMeta{Format: snapshotFormat, Collection: c.Name(), Version: version, Created: now}); err != nil {
 		return err
@@ -109,6 +109,14 @@ func (c *Collection) pack(ctx context.Context, w *packer, now time.Time) error {
 		return err
 	}
 	return w.folder(ctx, f, derivedDir, c.path(derivedDir))
+}
+
+// copyDB makes a copy of the database, most of it as links.
+func (c *Collection) copyDB(dir string) error {
+	if err := c.writable(); err != nil {
+		return err
+	}
+	return explain(c.attempt(func() error { return c.db.Checkpoint(dir, pebble.WithFlushedWAL()) }))
 }
 
 // create makes a snapshot of what pack writes.

@@ -34,6 +34,7 @@ type Store struct {
 	log   *slog.Logger
 	lock  io.Closer
 	cache *pebble.Cache
+	fds   *pebble.FileCache // of database files that are open
 
 	change sync.Mutex // held by what changes the catalogue, throughout
 
@@ -94,7 +95,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.sweep(); err != nil {
 		return nil, err
 	}
-	s.cache = pebble.NewCache(s.o.CacheBytes)
+	s.makeCaches()
 	var wg sync.WaitGroup
 	for name, folder := range s.catalogue.Collections {
 		wg.Go(func() {
@@ -132,6 +133,11 @@ func (s *Store) defaults() {
 		o.CacheBytes = 128 << 20
 	}
 	s.files, s.log = files{o.FS}, o.Log
+}
+
+// makeCaches makes what all collections' databases share.
+func (s *Store) makeCaches() {
+	s.cache, s.fds = pebble.NewCache(s.o.CacheBytes), pebble.NewFileCache(4, 1000)
 }
 
 // explainOpen makes damage that Pebble or artifact met ErrCorrupt.
@@ -227,6 +233,7 @@ func (s *Store) shut() error {
 		errs = append(errs, c.close(true))
 	}
 	if s.cache != nil {
+		s.fds.Unref()
 		s.cache.Unref()
 	}
 	if s.lock != nil {
