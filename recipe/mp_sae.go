@@ -180,9 +180,10 @@ func mpFigure(v []float64) string {
 	return plusMinus(f.Mean(), f.SD())
 }
 
-// mpPicture shows known directions against those learnt for them: a diagonal, if all is found.
+// mpPicture shows known directions against those learnt for them, of the first seed: a diagonal, if all is found; beside a
+// parent, what its children's features have of it.
 func mpPicture(k sae.Kind, m *sae.Model, g *synthetic.Grown) report.Chart {
-	h := report.Heatmap{Title: fmt.Sprintf("|cosine| of known concepts (rows) and what %v learnt for them, seed 1", k), X: "learnt for concept", Y: "concept; 0, 4 and 8 are parents of the three that follow"}
+	h := report.Heatmap{Title: fmt.Sprintf("|cosine| of concepts and features of %v", k), X: "feature paired with concept", Y: "concept; parents 0, 4, 8"}
 	r, err := dictionary.Recover(m.Dictionary().Atoms(), g.Atoms, g.Parent)
 	if err != nil {
 		return h
