@@ -39,9 +39,9 @@ type landscapeTask struct {
 
 func landscapeTasks(e *Env) []landscapeTask {
 	net := func(w int) classifier.Net { return classifier.MLP{Hidden: []int{w, w}, Classes: 10} }
-	dense := classifier.LandscapeOptions{Also: []int{64, 128, 256, 512}}
-	heart := classifier.LandscapeOptions{From: 400, Max: 1 << 14, Finest: 1.5}
-	lenet := classifier.LandscapeOptions{Steps: 500, Batch: 32, Finest: 1.5, Rates: []float64{0.1}, BaseRates: []float64{0.003}}
+	dense := classifier.LandscapeOptions{Also: []int{64, 128}, Rates: landscapeRates}
+	heart := classifier.LandscapeOptions{From: 400, Max: 1 << 14, Finest: 1.5, Rates: landscapeRates}
+	lenet := classifier.LandscapeOptions{Steps: 500, Batch: 32, Finest: 1.5, Rates: landscapeRates}
 	count := 1000
 	if e.Miniature {
 		dense = classifier.LandscapeOptions{Steps: 6, Batch: 16, From: 8, Max: 32, Finest: 2, Rates: []float64{0.1}, BaseRates: []float64{0.003}}
@@ -59,9 +59,21 @@ func landscapeTasks(e *Env) []landscapeTask {
 	}
 }
 
-// landscapeFew is how many parameters the smallest fully connected net has, of widths 1: it is trained directly, and
-// compared with a wider net in as many dimensions.
-const landscapeFew = 784 + 1 + 1 + 1 + 10 + 10
+var landscapeRates = []float64{0.1, 0.3}
+
+// landscapeFew is how many numbers a linear layer on 80 random projections of the pixels learns: it is trained directly,
+// and compared with a net in as many dimensions.
+const landscapeFew = 80*10 + 10
+
+// landscapeProjected are 80 random projections of pictures.
+func landscapeProjected(p *pictures, seed uint64) *pictures {
+	r := rand.New(rand.NewPCG(seed, 0x9809))
+	random := vec.NewMatrix(80, p.x.Cols)
+	for i := range random.Data {
+		random.Data[i] = float32(r.NormFloat64() / math.Sqrt(float64(p.x.Cols)))
+	}
+	return &pictures{vec.MulT(vec.Matrix{}, p.x, random), p.y}
+}
 
 func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	all, err := pictureSet(ctx, e, "fashion-mnist", 255, 400)
@@ -79,7 +91,7 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	for i := range found {
 		found[i] = make([]*classifier.Report, len(e.Seeds))
 	}
-	narrow := make([]float64, len(e.Seeds)) // accuracy of the net of widths 1
+	narrow := make([]float64, len(e.Seeds)) // accuracy of the linear layer
 	var done atomic.Int32
 	jobs := len(e.Seeds) * (len(tasks) + 1)
 	e.Progress("trainings", 0, jobs)
@@ -88,10 +100,9 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 		seed := e.Seeds[s]
 		var err error
 		if i == len(tasks) {
-			net := classifier.MLP{Hidden: []int{1, 1}, Classes: 10}
 			o := tasks[1].o
-			o.Seed, o.BaseRates = seed, []float64{0.003, 0.01, 0.03}
-			_, narrow[s], err = classifier.Direct(ctx, net, landscapeSet(train), landscapeSet(test), o)
+			o.Seed, o.BaseRates = seed, []float64{0.003, 0.01, 0.03, 0.1}
+			_, narrow[s], err = classifier.Direct(ctx, classifier.MLP{Classes: 10}, landscapeSet(landscapeProjected(train, seed)), landscapeSet(landscapeProjected(test, seed)), o)
 		} else {
 			found[i][s], err = tasks[i].run(ctx, train, test, seed)
 		}
@@ -103,7 +114,7 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	}
 	ev := &Evidence{
 		Measure:  fmt.Sprintf("accuracy on images held back with %d numbers trained; higher is better", landscapeFew),
-		Baseline: Figures{Method: "all parameters of the smallest net, widths 1 and 1", Values: narrow},
+		Baseline: Figures{Method: "a linear layer on 80 random projections of the pixels", Values: narrow},
 		Ours:     Figures{Method: "as many dimensions of a net of widths 64 and 64"},
 	}
 	for s := range e.Seeds {
@@ -114,7 +125,8 @@ func runLandscape(ctx context.Context, e *Env) (*Evidence, error) {
 	ev.Checks = append(ev.Checks, AtLeast("share of toy problems of 10 constraints solved in exactly 10 dimensions and no fewer", toy, 1))
 	ev.Notes = append(ev.Notes,
 		"Training is short, of all parameters and in subspaces alike, so that 90 % is asked of less than these nets can do.",
-		"Rates: the better of 0.001 and 0.003 for all parameters, of 0.03, 0.1 and 0.3 at 256 dimensions for subspaces, by training loss; LeNet has 0.003 and 0.1, and coarser steps of the search.",
+		"Rates: the better of 0.001 and 0.003 for all parameters, of 0.1 and 0.3 at the first dimension of a search for subspaces, by training loss; they fall with the root of the dimension.",
+		"LeNet sees a fifth of the images that the other nets see, for the time it takes; its search has coarser steps.",
 		"A dimension is where the line between the two nearest trainings crosses the target, over log d; one training each, so that it wavers from seed to seed.",
 		"By heart: accuracy on the 1,000 images learnt from. Beyond 16,384 dimensions it is not looked further; the paper's 190,000 for shuffled labels is of 50,000 images and a larger net.",
 		"Subspaces are Fastfood's throughout. The paper's numbers are of MNIST: 750 dimensions for widths 200, 290 for LeNet.")
@@ -208,7 +220,7 @@ func landscapeJudge(ev *Evidence, tasks []landscapeTask, found [][]*classifier.R
 		AtMost("d_int90 of LeNet over that of width 200", dims[3].Mean()/dims[2].Mean(), 1),
 		AtLeast("d_int90 of 1,000 shuffled labels by heart over that of true ones", dims[5].Mean()/dims[4].Mean(), 3),
 		AtMost("most that accuracy falls from one dimension to the next larger", fall, 0.01),
-		AtLeast("accuracy in as many dimensions as the smallest net has parameters, less that net's", ev.Ours.Mean()-ev.Baseline.Mean(), 0))
+		AtLeast("accuracy in a subspace, less that of a linear layer of as many numbers", ev.Ours.Mean()-ev.Baseline.Mean(), 0))
 	if missed > 0 {
 		ev.Notes = append(ev.Notes, fmt.Sprintf("%d of the searches ended at their largest dimension without the target: the figure is a lower bound.", missed))
 	}
