@@ -1,6 +1,7 @@
 # make demo   fetch Fashion-MNIST, then measure, tune, build, prove and search it
 # make test   everything CI checks
 # make test-clients   Qdrant's own clients against `latent serve`; they are fetched
+# make bench-peers    searches beside hnswlib, Faiss and usearch, which are fetched; an hour on 2 quiet cores
 # make help   the rest
 
 GO          ?= go
@@ -12,7 +13,7 @@ export GOEXPERIMENT
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./nn/... ./model/modeltest ./plan ./cmd/...
 
-.PHONY: help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients bench
+.PHONY: bench-peers help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -61,3 +62,11 @@ bench:
 # answers. What they need is fetched into bin/clients; a session whose tool is missing is left out, and that is said.
 test-clients: build
 	sh server/clients/run.sh bin/latent
+
+# Figures of docs/results/peers.md. PEERS_DATA names some of fashion, glove and text.
+PEERS_DATA ?= fashion,text,glove
+bench-peers:
+	rm -f docs/results/peers.jsonl
+	python3 bench/peers/peers.py --data $(PEERS_DATA) --threads 1 --out docs/results/peers.jsonl
+	python3 bench/peers/peers.py --data $(PEERS_DATA) --threads 2 --out docs/results/peers.jsonl
+	$(GO) run ./bench/peers report docs/results/peers.jsonl docs/results
