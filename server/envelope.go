@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -211,8 +210,5 @@ func (c *call) timeout() (time.Duration, error) {
 	}
 	return min(time.Duration(n)*time.Second, c.s.o.Timeout), nil
 }
-
-// drop reads what is left of a small body, so that the connection can be used again.
-func drop(r io.Reader) { io.CopyN(io.Discard, r, 256<<10) }
 
 var discard = slog.New(slog.DiscardHandler)

@@ -121,6 +121,7 @@ func (s *Server) routes() *http.ServeMux {
 			}
 			c := &call{Request: r, s: s, w: w, start: time.Now()}
 			result, err := rt.handle(c)
+			err = wire.Since(s.store, c.PathValue("collection"), err)
 			if result == (written{}) && err == nil {
 				return
 			}

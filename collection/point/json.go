@@ -91,7 +91,7 @@ func (vs *Vectors) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	var v Vector
-	if err := json.Unmarshal(b, &v); err != nil {
+	if err := v.UnmarshalJSON(b); err != nil {
 		return err
 	}
 	*vs = Vectors{"": v}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -99,6 +98,9 @@ func (s *service) intercept(ctx context.Context, req any, info *grpc.UnaryServer
 			s.o.Log.ErrorContext(ctx, "panic", "method", info.FullMethod, "panic", p, "stack", string(debug.Stack()))
 			err = wire.Errorf(wire.Internal, "the request met a bug; the log says more")
 		}
+		if of, ok := req.(interface{ GetCollectionName() string }); ok {
+			err = wire.Since(s.store, of.GetCollectionName(), err)
+		}
 		err = told(err)
 		took := time.Since(start)
 		code := status.Code(err)
@@ -160,8 +162,3 @@ func (h health) HealthCheck(context.Context, *qdrant.HealthCheckRequest) (*qdran
 
 // timed is the time since start in seconds, as answers tell it.
 func timed(start time.Time) float64 { return time.Since(start).Seconds() }
-
-// unavailable says that a call is for clusters.
-func unavailable(method string) error {
-	return wire.Errorf(wire.Unsupported, "%s is for clusters; this is a single server", path.Base(method))
-}

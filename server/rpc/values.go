@@ -1,5 +1,7 @@
 package rpc
 
+//lint:file-ignore SA1019 older clients send the deprecated fields, and read them
+
 import (
 	"encoding/json"
 	"fmt"

@@ -124,3 +124,14 @@ func Of(err error) *Error {
 	}
 	return &Error{Kind: kind, Message: strings.TrimPrefix(err.Error(), "collection: "), Err: err}
 }
+
+// Since is err, unless it is of a collection that was deleted while a request was at it.
+func Since(store *collection.Store, name string, err error) error {
+	if err == nil || name == "" || Of(err).Kind != Internal {
+		return err
+	}
+	if _, now := store.Collection(name); now != nil && Of(now).Kind == NotFound {
+		return now
+	}
+	return err
+}
