@@ -435,15 +435,13 @@ func compareValues(a, b any) int {
 }
 
 // asOfNow calls f with the slots of keep whose payload is not, in this view, what the indexes have by now, and an index of
-// these payloads. f is called again if more came meanwhile, but not for ever.
+// these payloads. It calls f again if more came meanwhile, which ends when all of keep has.
 func (v *view) asOfNow(schema filter.Schema, key filter.Path, keep *roaring.Bitmap, f func(late *roaring.Bitmap, seen *filter.Fields) error) error {
-	since := v.c.fields.Since(v.version)
-	for range 5 {
+	for late := roaring.And(v.c.fields.Since(v.version), keep); ; {
 		ix, err := filter.NewIndex(key, schema)
 		if err != nil {
 			return failed(ErrInput, "%v", err)
 		}
-		late := roaring.And(since, keep)
 		for it := late.Iterator(); it.HasNext(); {
 			slot := it.Next()
 			p, _, err := v.payload(slot)
@@ -457,10 +455,9 @@ func (v *view) asOfNow(schema filter.Schema, key filter.Path, keep *roaring.Bitm
 		if err := f(late, seen); err != nil {
 			return err
 		}
-		met := since.GetCardinality()
-		if since = v.c.fields.Since(v.version); since.GetCardinality() == met {
+		was := late.GetCardinality()
+		if late = roaring.And(v.c.fields.Since(v.version), keep); late.GetCardinality() == was {
 			return nil
 		}
 	}
-	return nil
 }

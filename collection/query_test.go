@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -995,6 +997,74 @@ func TestQueryOldVersion(t *testing.T) {
 			t.Errorf("version %d: facets %v, want 20 of %s, %v", v.version, facets, tag, err)
 		}
 	}
+}
+
+// Readers beside a writer see each batch whole or not at all, whatever the indexes have by then: of points that are always
+// written together, a filter, a count, an order and facets find all or none.
+func TestQueryBesideWrites(t *testing.T) {
+	s, err := Open("db", Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Create(ctx, "c", Config{}); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := s.Collection("c")
+	if err := c.CreateFieldIndex(ctx, "n", filter.Schema{Type: "integer"}, false); err != nil {
+		t.Fatal(err)
+	}
+	const points, batches = 20, 300
+	var written atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range int64(batches) {
+			var ops []Op
+			for id := range uint64(points) {
+				if p := (point.Payload{"n": i}); i%3 == 0 {
+					ops = append(ops, Upsert{Points: []point.Point{{ID: point.Num(id), Payload: p}}})
+				} else {
+					ops = append(ops, OverwritePayload{Selector{IDs: []point.ID{point.Num(id)}}, p})
+				}
+			}
+			if _, err := c.Apply(ctx, ops, false); err != nil {
+				t.Error(err)
+			}
+			written.Store(i)
+		}
+	})
+	for range 3 {
+		wg.Go(func() {
+			for written.Load() < batches-1 && !t.Failed() {
+				at := float64(written.Load())
+				f := &filter.Filter{Must: []filter.Condition{filter.Field{Key: filter.Key("n"), Test: filter.Range{Gte: &at, Lte: &at}}}}
+				n, err1 := c.Count(ctx, f, true)
+				hits, err2 := c.Query(ctx, Query{Filter: f, Limit: 100, WithPayload: Select{All: true}})
+				order, err3 := c.Query(ctx, Query{Ask: OrderBy{Key: "n"}, Limit: 100, WithPayload: Select{All: true}})
+				facets, err4 := c.Facet(ctx, "n", nil, 0, true)
+				if err := errors.Join(err1, err2, err3, err4); err != nil {
+					t.Error(err)
+				}
+				if n%points != 0 || len(hits)%points != 0 || len(order)%points != 0 {
+					t.Errorf("a count of %d, %d hits, %d in order: want %d, or none", n, len(hits), len(order), points)
+				}
+				for _, h := range hits {
+					if h.Payload["n"] != int64(at) {
+						t.Errorf("a hit of n = %v has %v", at, h.Payload)
+					}
+				}
+				for _, h := range order {
+					if h.Payload["n"] != order[0].Order || h.Order != order[0].Order {
+						t.Errorf("in order by %v, and has %v, beside %v", h.Order, h.Payload, order[0].Order)
+					}
+				}
+				if len(facets) > 1 || len(facets) == 1 && facets[0].Count != points {
+					t.Errorf("facets %v", facets)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestDistanceMatrix(t *testing.T) {

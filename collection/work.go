@@ -91,6 +91,13 @@ func (c *Collection) tend(ctx context.Context, all bool) error {
 	c.busy = false
 	c.state.Unlock()
 	c.forgetMany()
+	c.state.RLock()
+	oldest := c.version
+	for _, v := range c.views {
+		oldest = min(oldest, v.version)
+	}
+	c.state.RUnlock()
+	c.fields.Trim(oldest)
 	if logged > checkpointEvery || all && logged > 100 || all && logged > 0 && points < 1000 {
 		err = errors.Join(err, c.checkpoint())
 	}
