@@ -14,6 +14,7 @@ var Zoo = []Entry{
 	{"autoencoder", 0, "rows through a narrow middle and back"},
 	{"classifier", 0, "fully connected layers, or LeNet"},
 	{"encoder", 1, "a small transformer from words to a vector, trained to guess hidden ones"},
+	{"matformer", 37, "a transformer that holds smaller ones, cut out without further training"},
 	{"qlae", 2, "an autoencoder whose latents take a few learnt values each"},
 	{"sae", 7, "vectors as sums of a few features: ReLU, TopK, BatchTopK, JumpReLU, matching pursuit"},
 	{"vae", 0, "an autoencoder with Gaussian latents"},
