@@ -69,7 +69,8 @@ type OrderBy struct {
 // Sample takes points at random, other ones each time unless Seed is set.
 type Sample struct{ Seed uint64 }
 
-// Text ranks by BM25 over a payload field that has a text index.
+// Text ranks by BM25 over a payload field that has a text index. A text that changes while the query runs may be ranked as
+// it is afterwards.
 type Text struct{ Key, Query string }
 
 func (Nearest) ask()   {}
