@@ -105,17 +105,17 @@ func TestSession(t *testing.T) {
 	c := dial(t, serve(t, server.Options{}), client.Options{})
 	config := client.Config{Vectors: client.Vectors{"": {Size: 2, Distance: client.Euclid}},
 		Sparse: map[string]client.Sparse{"words": {Modifier: "idf"}}, Metadata: map[string]any{"of": "tests"}}
-	ok(t, c.CreateCollection(ctx, "a b?", client.Config{Vectors: client.Vectors{"": {Size: 1, Distance: client.Dot}}}))
+	ok(t, c.CreateCollection(ctx, "ä b", client.Config{Vectors: client.Vectors{"": {Size: 1, Distance: client.Dot}}}))
 	ok(t, c.CreateCollection(ctx, "line", config))
 	if err := c.CreateCollection(ctx, "line", config); !errors.Is(err, client.ErrExists) {
 		t.Errorf("made twice: %v", err)
 	}
 	names, err := c.Collections(ctx)
 	ok(t, err)
-	equal(t, "collections", names, []string{"a b?", "line"})
-	was, err := c.DeleteCollection(ctx, "a b?")
+	equal(t, "collections", names, []string{"line", "ä b"})
+	was, err := c.DeleteCollection(ctx, "ä b")
 	ok(t, err)
-	again, err := c.DeleteCollection(ctx, "a b?")
+	again, err := c.DeleteCollection(ctx, "ä b")
 	ok(t, err)
 	equal(t, "deleted", []bool{was, again}, []bool{true, false})
 
@@ -184,6 +184,16 @@ func TestSession(t *testing.T) {
 	equal(t, "scrolled", pointIDs(seen), []uint64{0, 3, 6, 9, 12, 15, 18, 21, 24, 27})
 	equal(t, "scrolled whole", seen[2], points[6])
 
+	ok(t, c.UpdateVectors(ctx, "line", []client.Point{{ID: point.Num(5), Vectors: point.Vectors{"": point.Dense([]float32{8, 8})}}}, true))
+	got, err = c.Get(ctx, "line", []point.ID{point.Num(5)}, true)
+	ok(t, err)
+	points[5].Vectors[""] = point.Dense([]float32{8, 8})
+	equal(t, "with another vector", got, points[5:6])
+	ok(t, c.CreateCollection(ctx, "named", client.Config{Vectors: client.Vectors{"a": {Size: 1, Distance: client.Dot}}}))
+	ok(t, c.AddVector(ctx, "named", "b", client.Vector{Size: 2, Distance: client.Euclid}))
+	info, err = c.Collection(ctx, "named")
+	ok(t, err)
+	equal(t, "with one more", info.Config.Params.Vectors["b"], client.Vector{Size: 2, Distance: client.Euclid})
 	ok(t, c.SetPayload(ctx, "line", point.Payload{"colour": "black"}, client.Select{IDs: []point.ID{point.Num(0)}}, true))
 	ok(t, c.Delete(ctx, "line", client.Select{Filter: red}, true))
 	n, err = c.Count(ctx, "line", nil)

@@ -97,6 +97,11 @@ func (c *Client) CreateCollection(ctx context.Context, name string, config Confi
 	return c.do(ctx, request{method: http.MethodPut, path: path("collections", name), body: config, once: true})
 }
 
+// AddVector gives a collection one more named vector, which its points do not have yet.
+func (c *Client) AddVector(ctx context.Context, collection, name string, v Vector) error {
+	return c.Call(ctx, http.MethodPut, path("collections", collection, "vectors", name), map[string]any{"dense": v}, nil)
+}
+
 // DeleteCollection removes a collection and says whether there was one.
 func (c *Client) DeleteCollection(ctx context.Context, name string) (was bool, err error) {
 	err = c.do(ctx, request{method: http.MethodDelete, path: path("collections", name), result: &was, once: true})

@@ -53,6 +53,19 @@ func (c *Client) SetPayload(ctx context.Context, collection string, payload poin
 	}{payload, s})
 }
 
+// UpdateVectors stores vectors of points that are there, and leaves their payload and their other vectors.
+func (c *Client) UpdateVectors(ctx context.Context, collection string, points []Point, wait bool) error {
+	type vectors struct {
+		ID      point.ID      `json:"id"`
+		Vectors point.Vectors `json:"vector"`
+	}
+	list := make([]vectors, len(points))
+	for i, p := range points {
+		list[i] = vectors{p.ID, p.Vectors}
+	}
+	return c.change(ctx, http.MethodPut, collection, "/vectors", wait, map[string]any{"points": list})
+}
+
 // Get returns points by ID, those that are there, in the order asked for.
 func (c *Client) Get(ctx context.Context, collection string, ids []point.ID, withVector bool) ([]Point, error) {
 	var r []Point
