@@ -58,6 +58,19 @@ func (p Page) WriteTo(w io.Writer) (int64, error) {
 	return b.WriteTo(w)
 }
 
+// HTML writes a section alone, for a page that is not a Page and has the Style; level is that of its heading, 2 or 3.
+func (s Section) HTML(level int) template.HTML {
+	var b bytes.Buffer
+	err := section.Execute(&b, struct {
+		Section
+		Level int
+	}{s, level})
+	if err != nil {
+		panic(fmt.Sprintf("report: %v", err)) // as in WriteTo
+	}
+	return template.HTML(b.String())
+}
+
 // Numeric says whether column i of the table holds figures.
 func (t Table) Numeric(i int) bool { return i >= t.Left }
 
@@ -74,8 +87,15 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"style": fu
 <h1>{{.Title}}</h1>
 {{with .Lead}}<p class="lead">{{.}}</p>{{end}}
 {{with .Facts}}<dl class="facts">{{range .}}<div><dt>{{.Name}}</dt><dd>{{.Value}}</dd>{{with .Note}}<dd class="note">{{.}}</dd>{{end}}</div>{{end}}</dl>{{end}}
-{{range .Sections}}<section>
-<h2>{{.Title}}</h2>
+{{range .Sections}}{{.HTML 2}}{{end}}
+{{with .Footer}}<footer>{{.}}</footer>{{end}}
+</main>
+</body>
+</html>
+`))
+
+var section = template.Must(template.New("section").Parse(`<section>
+{{if eq .Level 2}}<h2>{{.Title}}</h2>{{else}}<h3>{{.Title}}</h3>{{end}}
 {{range .Warnings}}<p class="warning">{{.}}</p>{{end}}
 {{range .Text}}<p>{{.}}</p>{{end}}
 {{with .Charts}}<div class="charts">{{range .}}<figure>{{.SVG}}</figure>{{end}}</div>{{end}}
@@ -84,11 +104,6 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"style": fu
 <tbody>{{range $r, $row := .Rows}}<tr{{if index $t.Strong $r}} class="strong"{{end}}>{{range $i, $c := $row}}<td{{if $t.Numeric $i}} class="n"{{end}}>{{$c}}</td>{{end}}</tr>
 {{end}}</tbody></table></div>{{end}}
 </section>
-{{end}}
-{{with .Footer}}<footer>{{.}}</footer>{{end}}
-</main>
-</body>
-</html>
 `))
 
 // Style is the CSS of pages and of charts within them.

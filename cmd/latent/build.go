@@ -16,6 +16,7 @@ import (
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/plan"
+	"github.com/latent-go/latent/plan/trials"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -284,25 +285,9 @@ func printTrials(w io.Writer, r *plan.Report) {
 		case !x.Met:
 			note = "below the target"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%s\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, effort(x), x.Recall.Mean, bounds(x), x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
+		fmt.Fprintf(t, "  %s\t%s\t%.4f\t%s\t%.0f\t%.0f\t%.0f\t%s\t\n", x.Plan, trials.Effort(x), x.Recall.Mean, trials.Interval(x), x.Bytes.Index, x.Bytes.Rerank, x.Recall.MeanMicros, note)
 	}
 	t.Flush()
-}
-
-// effort prints the effort of a trial, if it has one.
-func effort(t plan.Trial) string {
-	if t.Effort == 0 {
-		return "-"
-	}
-	return fmt.Sprint(t.Effort)
-}
-
-// bounds prints the interval of a trial's recall.
-func bounds(t plan.Trial) string {
-	if t.Plan.Exact() {
-		return "exact"
-	}
-	return fmt.Sprintf("%.4f–%.4f", t.Recall.Lo, t.Recall.Hi)
 }
 
 func printBuild(w io.Writer, a buildAnswer, html string) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latent-go/latent/plan"
+	"github.com/latent-go/latent/plan/trials"
 	"github.com/latent-go/latent/report"
 )
 
@@ -32,7 +33,7 @@ func buildPage(a buildAnswer) report.Page {
 			report.Fact{Name: "search", Value: fmt.Sprintf("%.0f µs", p.P50Micros), Note: fmt.Sprintf("median; 99 %% under %.0f µs", p.P99Micros)})
 	}
 	if a.Tuning != nil {
-		page.Sections = append(page.Sections, trialsSection(a.Tuning))
+		page.Sections = append(page.Sections, trials.Section(a.Tuning))
 	}
 	return page
 }
@@ -53,47 +54,3 @@ func bytesNote(b plan.Bytes) string {
 }
 
 func short(sha string) string { return sha[:min(len(sha), 12)] }
-
-func trialsSection(r *plan.Report) report.Section {
-	table := &report.Table{Head: []string{"plan", "ef", fmt.Sprintf("recall@%d", r.K), "interval", "bytes", "to re-rank", "µs", "build s"}, Left: 1, Strong: map[int]bool{}}
-	groups := map[string]*report.Series{} // by the kind of index
-	var names []string
-	for i, t := range r.Trials {
-		table.Strong[i] = t.Chosen
-		table.Rows = append(table.Rows, []string{
-			t.Plan.String(), effort(t), fmt.Sprintf("%.4f", t.Recall.Mean), bounds(t),
-			fmt.Sprintf("%.0f", t.Bytes.Index), fmt.Sprintf("%.0f", t.Bytes.Rerank), fmt.Sprintf("%.0f", t.Recall.MeanMicros), fmt.Sprintf("%.1f", t.BuildSeconds),
-		})
-		name := t.Plan.Index
-		switch {
-		case t.Chosen:
-			name = "chosen: " + t.Plan.String()
-		case !t.Met:
-			name = "below the target"
-		}
-		s := groups[name]
-		if s == nil {
-			s = &report.Series{Name: name, Points: true}
-			groups[name], names = s, append(names, name)
-		}
-		s.X = append(s.X, t.Bytes.Index)
-		s.Y = append(s.Y, t.Recall.MeanMicros)
-		s.Labels = append(s.Labels, fmt.Sprintf("%s: recall %.4f, %.0f bytes, %.0f µs", t.Plan, t.Recall.Mean, t.Bytes.Index, t.Recall.MeanMicros))
-	}
-	var series []report.Series
-	for _, n := range names {
-		series = append(series, *groups[n])
-	}
-	s := report.Section{
-		Title: "What was tried",
-		Text: []string{fmt.Sprintf("Plans were tried on %d vectors, each at the least effort found to reach recall@%d ≥ %g with 95 %% confidence. "+
-			"The lower left of the picture is cheap in both memory and time.", r.Rows, r.K, r.Target)},
-		Charts: []report.Chart{report.Lines{Title: fmt.Sprintf("Plans that reach recall@%d ≥ %g", r.K, r.Target), X: "bytes a vector", Y: "microseconds a search", LogX: true, LogY: true, Series: series}},
-		Table:  table,
-	}
-	if r.Intrinsic > 0 {
-		s.Text = append(s.Text, fmt.Sprintf("The intrinsic dimension of the vectors is about %.1f of %d.", r.Intrinsic, r.Dim))
-	}
-	s.Text = append(s.Text, r.Notes...)
-	return s
-}
