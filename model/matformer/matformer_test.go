@@ -70,7 +70,7 @@ type repeated struct {
 	n int
 }
 
-func (f repeated) Len() int                          { return f.n }
+func (f repeated) Len() int                         { return f.n }
 func (f repeated) Batch(_, _ int) (nn.Batch, error) { return f.Feed.Batch(0, 0) }
 
 func TestJoint(t *testing.T) {
