@@ -11,7 +11,7 @@ GOEXPERIMENT := $(shell GOEXPERIMENT=simd $(GO) env GOARCH 2>/dev/null | grep -x
 endif
 export GOEXPERIMENT
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./nn/... ./model/modeltest ./plan ./cmd/...
+RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./nn/... ./model/modeltest ./explain/... ./plan ./collection/... ./client ./server/... ./cmd/...
 
 .PHONY: bench-peers help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients bench
 
