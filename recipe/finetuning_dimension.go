@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -30,8 +29,8 @@ var finetuningDimension = Recipe{
 	Name: "finetuning-dimension", Paper: 1, Package: "nn/subspace",
 	Claim: "A model that was trained before is fine-tuned in few dimensions: d90, that reach 90 % of full fine-tuning, falls with pre-training, is less when every tensor " +
 		"has a scale that learns (SAID) than without (DID), and bounds the error on what was not seen.",
-	Data: "A transformer of one layer, pre-trained to guess hidden words of 117,659 definitions of WordNet, fine-tuned to tell pairs of sentences that mean the same (STS benchmark, " +
-		"4 or more of 5) from others (2 or less), or MRPC if it is there; and a net 784-32-32-10 pre-trained on Fashion-MNIST, fine-tuned on 300 images whose classes have other " +
+	Data: "A transformer of one layer, pre-trained to guess hidden words of 117,659 definitions of WordNet, fine-tuned to tell eight kinds of things " +
+		"defined (act, animal, … plant) apart from 1,000 of them; and a net 784-32-32-10 pre-trained on Fashion-MNIST, fine-tuned on 300 images whose classes have other " +
 		"names. The paper has BERT and RoBERTa on GLUE.",
 	Minutes: 6, Run: runFinetuning,
 }
@@ -167,7 +166,7 @@ func (f *finetuning) at(ctx context.Context, w *nn.Weights, seed uint64, last bo
 		return err
 	}
 	defer m.Close()
-	p := subspace.Probe{Model: m, Train: f.train, Test: f.test, Metric: "accuracy", Steps: f.steps, From: 64, Max: f.max, Finest: 1.5, Seed: seed, Rates: f.rates}
+	p := subspace.Probe{Model: m, BaseRates: []float64{0.001, 0.003, 0.01, 0.03}, Train: f.train, Test: f.test, Metric: "accuracy", Steps: f.steps, From: 64, Max: f.max, Finest: 1.5, Seed: seed, Rates: f.rates}
 	if p.Baseline, _, err = p.Whole(ctx); err != nil {
 		return err
 	}
@@ -201,7 +200,7 @@ func (f *finetuning) at(ctx context.Context, w *nn.Weights, seed uint64, last bo
 		return err
 	}
 	defer head.Close()
-	p.Model, p.BaseRates = head, []float64{0.003, 0.01, 0.03}
+	p.Model = head
 	out.probe, _, err = p.Whole(ctx)
 	return err
 }
@@ -245,7 +244,7 @@ func (f *finetuning) bound(ctx context.Context, m *subspace.Model, dim *subspace
 func finetuningEvidence(e *Env, names []string, results [][]*finetuned) *Evidence {
 	last := 2
 	ev := &Evidence{
-		Measure:  "d90 of the pairs of sentences, SAID: numbers that reach 90 % of full fine-tuning; lower is better",
+		Measure:  "d90 of the definitions, SAID: numbers that reach 90 % of full fine-tuning; lower is better",
 		Baseline: Figures{Method: "from random weights"}, Ours: Figures{Method: "from pre-trained ones"},
 	}
 	dims := make([][][]Figures, len(results)) // by task, checkpoint, method
@@ -324,7 +323,7 @@ func finetuningEvidence(e *Env, names []string, results [][]*finetuned) *Evidenc
 		}
 		bounds.Rows = append(bounds.Rows, row)
 		if i == 0 {
-			ev.Checks = append(ev.Checks, AtMost("the bound on the error of pairs, where 0.5 is chance", bound.Mean(), 0.5))
+			ev.Checks = append(ev.Checks, AtMost("the bound on the error of definitions, where 0.875 is chance", bound.Mean(), 0.875))
 		}
 	}
 	ev.Checks = append(ev.Checks, AtMost("most that a test error exceeds its bound", excess, 0))
@@ -334,10 +333,12 @@ func finetuningEvidence(e *Env, names []string, results [][]*finetuned) *Evidenc
 		ev.Ours.Values = append(ev.Ours.Values, r.found[last][finetuningSAID].Dim)
 	}
 	ev.Notes = append(ev.Notes,
-		"d90 is of the accuracy of full fine-tuning from the same checkpoint, with the better of two rates; the new head is within the subspace, and the factors of SAID count.",
+		"d90 is of the accuracy of full fine-tuning from the same checkpoint, with the best of four rates by training loss; the new head is within the subspace, and the factors of SAID count.",
 		"Rates of subspaces, the better of 0.03 and 0.1, are chosen at 64 dimensions by training loss, and fall with the root of the dimension. A dimension is from one search of single trainings.",
 		"One projection over all tensors is the method of the paper's text, one a tensor that of its authors' code. Tensors of fewer than 4·d numbers have a dense one.",
-		"The bound is Hoeffding's with a union over all that could have been sent; it holds for sentences as these, and takes d90 as given although the test data had a part in it.")
+		"The bound is Hoeffding's with a union over all that could have been sent; it holds for texts as these, and takes d90 as given although the test data had a part in it.")
+	ev.Notes = append(ev.Notes, "Pairs of sentences that mean the same or not, as in the paper, are no measure for a net this small: fine-tuned in full on those of the STS benchmark "+
+		"it was right on 0.69 where the most frequent class has 0.61.")
 	if missed > 0 {
 		ev.Notes = append(ev.Notes, fmt.Sprintf("%d of the %d searches ended at their largest dimension without the target; their figure is a lower bound.", missed, len(results)*7*len(e.Seeds)))
 	}
@@ -389,49 +390,57 @@ func finetuningImages(e *Env, all *pictures, seed uint64) (*finetuning, error) {
 	return f, err
 }
 
-// finetuningCorpus is texts to learn from before, and pairs with whether they mean the same.
+// finetuningCorpus is texts to learn from before, some of which are of a kind.
 type finetuningCorpus struct {
-	name        string
-	definitions []string
-	train, test finetuningPairs
+	texts []string
+	kind  []int // of each; -1 for others
+	kinds int
 }
 
-type finetuningPairs struct {
-	a, b []string
-	same []int
-}
+// finetuningFiles are WordNet's files of what nouns are of, those with most.
+var finetuningFiles = []string{"04", "05", "06", "07", "10", "15", "18", "20"} // act, animal, artifact, attribute, communication, location, person, plant
 
-func (p *finetuningPairs) add(a, b string, same bool) {
-	p.a, p.b = append(p.a, a), append(p.b, b)
-	p.same = append(p.same, 0)
-	if same {
-		p.same[len(p.same)-1] = 1
-	}
-}
-
-// finetuning is the task of the sentences.
+// finetuning is the task of the definitions.
 func (c *finetuningCorpus) finetuning(e *Env, seed uint64) (*finetuning, error) {
-	words, buckets, checkpoints, steps := 2000, 256, []int{0, 200, 2000}, 150
+	words, buckets, checkpoints, steps, few, held := 2000, 256, []int{0, 200, 2000}, 200, 1000, 2000
 	if e.Miniature {
-		words, buckets, checkpoints, steps = 50, 8, []int{0, 2, 4}, 3
+		words, buckets, checkpoints, steps, few, held = 50, 8, []int{0, 2, 4}, 3, 64, 64
 	}
-	v := encoder.NewVocabulary(c.definitions, words, buckets)
+	v := encoder.NewVocabulary(c.texts, words, buckets)
 	m := encoder.New(encoder.Options{Words: v.Size(), Length: 12, Heads: 1})
-	length := m.Options().Length
-	f := &finetuning{name: c.name, before: m.Hidden, beforeRate: 2e-3, checkpoints: checkpoints, task: m.Pairs, rows: len(c.train.same), head: "/head", steps: steps, max: 8192, rates: []float64{0.03, 0.1}}
+	f := &finetuning{name: "kinds of definitions", before: m.Hidden, beforeRate: 2e-3, checkpoints: checkpoints, task: m.Classes(c.kinds), rows: few,
+		head: "/head", steps: steps, max: 8192, rates: []float64{0.03, 0.1}}
 	if e.Miniature {
 		f.max, f.rates = 128, []float64{0.1}
 	}
-	texts := v.Tokens(c.definitions, length)
-	f.beforeFeed = nn.FeedFunc(max(texts.Rows/64, 1), seed, func(r *rand.Rand, _, _ int) (nn.Batch, error) { return finetuningHide(r, texts, 64, 2), nil })
-	pairs := func(p finetuningPairs, o nn.BatchOptions) (nn.Feed, error) {
-		return nn.Batches(o, nn.Rows(v.Tokens(p.a, length)), nn.Rows(v.Tokens(p.b, length)), nn.Classes(p.same))
+	all := v.Tokens(c.texts, m.Options().Length)
+	f.beforeFeed = nn.FeedFunc(max(all.Rows/64, 1), seed, func(r *rand.Rand, _, _ int) (nn.Batch, error) { return finetuningHide(r, all, 64, 2), nil })
+	var train, test []int // of each kind as many
+	left := make([]int, c.kinds)
+	for _, id := range rand.New(rand.NewPCG(seed, 0xf17e)).Perm(len(c.texts)) {
+		k := c.kind[id]
+		if k < 0 {
+			continue
+		}
+		switch left[k]++; {
+		case left[k] <= few/c.kinds:
+			train = append(train, id)
+		case left[k] <= (few+held)/c.kinds:
+			test = append(test, id)
+		}
+	}
+	feed := func(ids []int, o nn.BatchOptions) (nn.Feed, error) {
+		kinds := make([]int, len(ids))
+		for i, id := range ids {
+			kinds[i] = c.kind[id]
+		}
+		return nn.Batches(o, nn.Rows(all.Gather(ids)), nn.Classes(kinds))
 	}
 	var err error
-	if f.train, err = pairs(c.train, nn.BatchOptions{Size: 32, Seed: seed}); err != nil {
+	if f.train, err = feed(train, nn.BatchOptions{Size: 64, Seed: seed}); err != nil {
 		return nil, err
 	}
-	f.test, err = pairs(c.test, nn.BatchOptions{Size: 128, InOrder: true, Rest: true})
+	f.test, err = feed(test, nn.BatchOptions{Size: 250, InOrder: true, Rest: true})
 	return f, err
 }
 
@@ -463,12 +472,12 @@ func finetuningHide(r *rand.Rand, texts vec.Matrix, batch, each int) nn.Batch {
 	return nn.Batch{Inputs: []*tensors.Tensor{nn.Tensor(x), nn.Tensor(places), nn.Tensor(words)}}
 }
 
-// finetuningTexts reads the texts, or makes some up for a miniature.
+// finetuningTexts reads the definitions of WordNet, or makes some up for a miniature.
 func finetuningTexts(ctx context.Context, e *Env) (*finetuningCorpus, error) {
 	if e.Miniature {
 		return finetuningMadeUp(), nil
 	}
-	c := &finetuningCorpus{name: "sentences that mean the same"}
+	c := &finetuningCorpus{kinds: len(finetuningFiles)}
 	net, err := catalog.Get(ctx, "wordnet", catalog.Options{})
 	if err != nil {
 		return nil, err
@@ -478,74 +487,32 @@ func finetuningTexts(ctx context.Context, e *Env) (*finetuningCorpus, error) {
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.Lines(string(b)) { // the licence above is indented
-			if _, gloss, ok := strings.Cut(line, " | "); ok && !strings.HasPrefix(line, " ") {
-				definition, _, _ := strings.Cut(gloss, `; "`)
-				c.definitions = append(c.definitions, definition)
-			}
-		}
-	}
-	if mrpc, err := catalog.Find("mrpc"); err == nil && mrpc.Cached(catalog.Options{}) {
-		c.name = "MRPC"
-		return c, c.read(ctx, "mrpc", "msr_paraphrase_train.txt", "msr_paraphrase_test.txt", func(cells []string) (a, b string, same, keep bool) {
-			return cells[3], cells[4], cells[0] == "1", cells[0] == "0" || cells[0] == "1" // the first line is a head
-		}, 5)
-	}
-	return c, c.read(ctx, "sts-b", "sts-train.csv", "sts-test.csv", func(cells []string) (a, b string, same, keep bool) {
-		score, err := strconv.ParseFloat(cells[4], 64)
-		return cells[5], cells[6], score >= 4, err == nil && (score >= 4 || score <= 2)
-	}, 7)
-}
-
-// read reads pairs from lines of cells between tabs.
-func (c *finetuningCorpus) read(ctx context.Context, set, train, test string, pair func(cells []string) (a, b string, same, keep bool), cells int) error {
-	data, err := catalog.Get(ctx, set, catalog.Options{})
-	if err != nil {
-		return err
-	}
-	for name, to := range map[string]*finetuningPairs{train: &c.train, test: &c.test} {
-		b, err := os.ReadFile(data.Path(name))
-		if err != nil {
-			return err
-		}
 		for line := range strings.Lines(string(b)) {
-			row := strings.Split(strings.TrimRight(line, "\r\n"), "\t")
-			if len(row) < cells {
-				return fmt.Errorf("%s: %s: a line has %d cells, want %d: %.60s", set, name, len(row), cells, line)
+			// offset file type …, as in wndb(5WN). The licence above is indented.
+			head, gloss, ok := strings.Cut(line, " | ")
+			if !ok || strings.HasPrefix(line, " ") {
+				continue
 			}
-			if a, b, same, keep := pair(row); keep {
-				to.add(a, b, same)
+			definition, _, _ := strings.Cut(gloss, `; "`)
+			fields := strings.Fields(head)
+			if len(fields) < 3 {
+				return nil, fmt.Errorf("wordnet: %s: a line is not a sense: %.60s", f.Name, line)
 			}
-		}
-		if len(to.same) == 0 {
-			return fmt.Errorf("%s: %s has no pairs: %w", set, name, vec.ErrTooFew)
+			c.texts, c.kind = append(c.texts, definition), append(c.kind, slices.Index(finetuningFiles, fields[1]))
 		}
 	}
-	return nil
+	return c, nil
 }
 
 func finetuningMadeUp() *finetuningCorpus {
 	r := rand.New(rand.NewPCG(1, 0xf7))
-	sentence := func() []string {
-		out := make([]string, 5)
-		for i := range out {
-			out[i] = fmt.Sprintf("w%d", r.IntN(60))
+	c := &finetuningCorpus{kinds: 4}
+	for i := range 300 {
+		words := []string{fmt.Sprintf("kind%d", i%5)}
+		for range 5 {
+			words = append(words, fmt.Sprintf("w%d", r.IntN(60)))
 		}
-		return out
-	}
-	c := &finetuningCorpus{name: "made-up sentences"}
-	for range 200 {
-		c.definitions = append(c.definitions, strings.Join(sentence(), " "))
-	}
-	for _, to := range []*finetuningPairs{&c.train, &c.test} {
-		for i := range 80 {
-			a, b := sentence(), sentence()
-			if i%2 == 0 {
-				b = slices.Clone(a)
-				b[r.IntN(len(b))] = "w0"
-			}
-			to.add(strings.Join(a, " "), strings.Join(b, " "), i%2 == 0)
-		}
+		c.texts, c.kind = append(c.texts, strings.Join(words, " ")), append(c.kind, i%5-1)
 	}
 	return c
 }

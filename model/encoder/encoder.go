@@ -1,5 +1,5 @@
 // Package encoder is a small transformer from the words of a text to one vector: trained before to guess words that were
-// hidden, then fine-tuned to tell whether two texts mean the same.
+// hidden, then fine-tuned to tell texts apart, or whether two mean the same.
 //
 //	m := encoder.New(encoder.Options{Words: v.Size()})
 //	_, err = nn.Train(ctx, w, m.Hidden, texts, nn.Options{Steps: 3000})
@@ -119,9 +119,15 @@ func (m *Model) Hidden(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 	h = nn.Dense(scope.In("guess"), h, m.o.Width)
 	logits := MatMul(h, Transpose(m.table(scope).NodeValue(h), 0, 1))
 	words := Reshape(ConvertDType(in[2], dtypes.Int32), -1, 1)
-	right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(words, 1))
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{words}, []*Node{logits})),
-		nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, h.DType()))}
+	return decide(logits, words)
+}
+
+// Classes is the mean cross-entropy in nats of telling n classes of texts apart: of the tokens and the class, (batch, 1). A
+// layer decides by the vector.
+func (m *Model) Classes(n int) nn.Loss {
+	return func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
+		return decide(nn.Dense(scope.In("head"), m.Encode(scope, in[0]), n), in[1])
+	}
 }
 
 // Pairs is the mean cross-entropy in nats of telling whether two texts mean the same: of the tokens of one, of the other,
@@ -130,8 +136,12 @@ func (m *Model) Pairs(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 	z := m.Encode(scope, Concatenate(in[:2], 0))
 	n := in[0].Shape().Dim(0)
 	u, v := Slice(z, AxisRange(0, n)), Slice(z, AxisRange(n))
-	logits := nn.Dense(scope.In("head"), Concatenate([]*Node{Abs(Sub(u, v)), Mul(u, v)}, 1), 2)
-	right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(in[2], 1))
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[2:3], []*Node{logits})),
-		nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, z.DType()))}
+	return decide(nn.Dense(scope.In("head"), Concatenate([]*Node{Abs(Sub(u, v)), Mul(u, v)}, 1), 2), in[2])
+}
+
+// decide is the cross-entropy of logits and classes, and how often the largest is right.
+func decide(logits, classes *Node) (*Node, nn.Metrics) {
+	right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(classes, 1))
+	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{classes}, []*Node{logits})),
+		nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, logits.DType()))}
 }

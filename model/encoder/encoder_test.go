@@ -46,6 +46,24 @@ func TestPairs(t *testing.T) {
 	})
 }
 
+func TestClasses(t *testing.T) {
+	m := New(tiny)
+	modeltest.Run(t, modeltest.Model{
+		Loss: m.Classes(3),
+		Inputs: func(n int, seed uint64) []nn.Input {
+			y := make([]int, n)
+			for i := range y {
+				y[i] = i % 3
+			}
+			return []nn.Input{nn.Rows(sentences(n, 20, 6, seed)), nn.Classes(y)}
+		},
+		Outputs: func(scope *model.Scope, in []*Node) []*Node { return []*Node{m.Encode(scope, in[0])} },
+		Shapes:  [][]int{{8, 8}},
+		Learn:   nn.Options{Steps: 100},
+		Learnt:  0.01, // seen 1e-3
+	})
+}
+
 func hidden(n int, seed uint64) []nn.Input {
 	x := sentences(n, 20, 6, seed)
 	places, words := vec.NewMatrix(n, 1), vec.NewMatrix(n, 1)
