@@ -416,18 +416,22 @@ func (s *Store) salvage(ctx context.Context, name string, r *Report) error {
 	return s.files.Rename(s.path(collectionsDir, folder), s.path("damaged", folder))
 }
 
-// eachReadable calls f for every point whose record can be read, and lost for each gap.
+// eachReadable calls f for every point whose record can be read, and lost for each gap. It goes over a gap in steps that
+// double, so that few of the points behind it are missed.
 func (c *Collection) eachReadable(ctx context.Context, f func(point.ID, record) error, lost func(from, to string)) error {
 	at := []byte{keyPoint}
-	for step := uint64(1); ; {
-		var last []byte
+	var gap []byte // where it begins; nil outside of one
+	for bit := 0; ; bit++ {
 		err := each(c.db, at, after(keyPoint), func(key, value []byte) error {
-			last = bytes.Clone(key)
-			step = 1
+			if gap != nil {
+				lost(keyName(gap), keyName(key))
+				gap = nil
+			}
+			at, bit = append(bytes.Clone(key), 0), 0
 			id, err1 := point.FromKey(key[1:])
 			rec, err2 := decodeRecord(value)
-			if err := errors.Join(err1, err2); err != nil {
-				lost(fmt.Sprintf("%x", key), "the next")
+			if errors.Join(err1, err2) != nil {
+				lost(keyName(key), "the next")
 				return nil
 			}
 			if err := f(id, rec); err != nil {
@@ -435,33 +439,34 @@ func (c *Collection) eachReadable(ctx context.Context, f func(point.ID, record) 
 			}
 			return ctx.Err()
 		})
-		if err == nil || !errors.Is(err, ErrCorrupt) {
+		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return err
 		}
-		// Over the gap in steps that double, so that few of those behind it are missed.
-		if last != nil {
-			at = append(last, 0)
+		if gap == nil && err != nil {
+			gap = at
 		}
-		next, ok := skip(at, step)
-		if !ok {
-			lost(keyName(at), "the end")
+		next, ok := skip(at, bit)
+		if err == nil || !ok {
+			if gap != nil {
+				lost(keyName(gap), "the end")
+			}
 			return nil
 		}
-		lost(keyName(at), keyName(next))
-		at, step = next, step*2
+		at = next
 	}
 }
 
-// skip is the key of a point n further on; false if there is none.
-func skip(key []byte, n uint64) ([]byte, bool) {
+// skip is the key of a point 2^bit further on; false if there is none.
+func skip(key []byte, bit int) ([]byte, bool) {
 	out := make([]byte, 18)
 	copy(out, key)
-	for i := 17; i > 0 && n > 0; i-- {
-		n += uint64(out[i])
-		out[i] = byte(n)
-		n >>= 8
+	carry := uint16(1) << (bit % 8)
+	for i := 17 - bit/8; i > 0 && carry > 0; i-- {
+		carry += uint16(out[i])
+		out[i] = byte(carry)
+		carry >>= 8
 	}
-	return out, n == 0 && out[1] <= 1
+	return out, bit < 17*8 && carry == 0 && out[1] <= 1
 }
 
 func keyName(key []byte) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -129,6 +130,9 @@ func (c *Collection) openDB() (err error) {
 	if err == nil {
 		return nil
 	}
+	if text, _, _ := strings.Cut(err.Error(), "\n"); missing(err) && c.failure.Load() == nil { // a file that another names
+		return failed(ErrCorrupt, "%s: %s", c.path(pointsDir), text)
+	}
 	return explainOpen(fmt.Errorf("collection: %s: %w", c.path(pointsDir), err))
 }
 
@@ -247,6 +251,10 @@ func (c *Collection) close(keep bool) error {
 	var err error
 	if keep && c.failure.Load() == nil && !c.store.o.Still {
 		err = c.settle(context.Background())
+	}
+	if keep && c.failure.Load() == nil {
+		// Tables know damage by their checksums; at the end of a log it looks like a write that a crash cut short.
+		err = errors.Join(err, c.attempt(c.db.Flush))
 	}
 	c.write.Lock()
 	defer c.write.Unlock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cockroachdb/pebble/v2"
@@ -220,13 +221,15 @@ func (s Select) names(name string) bool {
 
 // explain names what a database error is about: a damaged file is ErrCorrupt.
 func explain(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, ErrCorrupt) {
+		return err
 	}
 	if pebble.IsCorruptionError(err) {
-		return failed(ErrCorrupt, "%s; see `latent check`", corruption(err))
+		text, _, _ := strings.Cut(err.Error(), "\n")
+		if in := pebble.ExtractDataCorruptionInfo(err); in != nil && in.Path != "" {
+			text = in.Path + ": " + text
+		}
+		return failed(ErrCorrupt, "%s; see `latent check`", text)
 	}
 	return fmt.Errorf("collection: %w", err)
 }
-
-func corruption(err error) string { return err.Error() }
