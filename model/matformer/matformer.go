@@ -131,13 +131,29 @@ func (m *Model) forward(scope *model.Scope, x *Node, layer, units int) *Node {
 // attend lets every token of a sample look at every other.
 func (m *Model) attend(scope *model.Scope, h *Node, batch int) *Node {
 	heads, each := m.o.Heads, m.o.Width/m.o.Heads
-	part := func(name string) *Node {
-		return TransposeAllAxes(Reshape(nn.Dense(scope.In("%s", name), h, m.o.Width), batch, m.o.Tokens, heads, each), 0, 2, 1, 3)
+	part := func(name string, axes ...int) *Node {
+		return TransposeAllAxes(Reshape(nn.Dense(scope.In("%s", name), h, m.o.Width), batch, m.o.Tokens, heads, each), axes...)
 	}
-	q, k, v := part("query"), part("key"), part("value") // (batch, heads, tokens, each)
-	scores := MulScalar(Einsum("bhqd,bhkd->bhqk", q, k), 1/math.Sqrt(float64(each)))
-	y := TransposeAllAxes(Einsum("bhqk,bhkd->bhqd", Softmax(scores, -1), v), 0, 2, 1, 3)
+	q := part("query", 0, 2, 1, 3) // (batch, heads, tokens, each)
+	k := part("key", 0, 2, 3, 1)   // (batch, heads, each, tokens)
+	v := part("value", 0, 2, 1, 3)
+	scores := MulScalar(products(q, k), 1/math.Sqrt(float64(each)))
+	y := TransposeAllAxes(products(Softmax(scores, -1), v), 0, 2, 1, 3)
 	return nn.Dense(scope.In("out"), Reshape(y, batch*m.o.Tokens, m.o.Width), m.o.Width)
+}
+
+// products are those of matrices, (batch, heads, m, n) and (batch, heads, n, k). Their gradients turn matrices round before they
+// multiply, as the pure Go backend is slow with small ones that lie turned round.
+func products(a, b *Node) *Node {
+	turned := func(x *Node) *Node { return TransposeAllAxes(x, 0, 1, 3, 2) }
+	of := func(a, b *Node) *Node { return Einsum("bhmn,bhnk->bhmk", a, b) }
+	var v *Node // the gradient of the products, which is known before those of the factors are asked for
+	aGrad := IdentityWithCustomGradient(a, func(_, _ *Node) *Node { return of(v, turned(b)) })
+	bGrad := IdentityWithCustomGradient(b, func(_, _ *Node) *Node { return of(turned(a), v) })
+	return IdentityWithCustomGradient(of(aGrad, bGrad), func(_, dy *Node) *Node {
+		v = dy
+		return dy
+	})
 }
 
 // Classify maps vectors to the logits of classes, (batch, classes).
