@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/latent-go/latent/collection/point"
@@ -65,5 +66,28 @@ func TestFirstSteps(t *testing.T) {
 	}
 	if _, err := s.Collection("d"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+// TestCosineTwice writes what was read: the vectors stay as they are, to the last bit.
+func TestCosineTwice(t *testing.T) {
+	c := VectorConfig{Size: 37, Distance: vec.Cosine}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		v := make([]float32, c.Size)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64() * 100)
+		}
+		once, err := admitRow(v, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twice, err := admitRow(once, c)
+		if err != nil || !slices.Equal(once, twice) {
+			t.Fatalf("%v, then %v: %v", once, twice, err)
+		}
+		if n := vec.Norm(once); n < 0.999999 || n > 1.000001 {
+			t.Fatalf("length %v", n)
+		}
 	}
 }

@@ -361,7 +361,8 @@ func admitRow(row []float32, c VectorConfig) ([]float32, error) {
 		}
 	}
 	row = slices.Clone(row)
-	if c.Distance == vec.Cosine {
+	// What was read from a collection is of length 1 up to rounding, and is to come back as it is when it is written again.
+	if c.Distance == vec.Cosine && !(math.Abs(float64(vec.Dot(row, row))-1) <= 1e-6) {
 		vec.Normalize(row, row)
 	}
 	return row, nil
