@@ -190,6 +190,7 @@ func (s *Server) tune(ctx context.Context, in *struct {
 		q.Target.Plans = append(q.Target.Plans, p)
 	}
 	r, err := alone(s, func() (*collection.TuneReport, error) { return col.Tune(ctx, q) })
+	s.pages.Tuned(col, b.Using, r, err)
 	out := tuneAnswer{TuneReport: r, Reached: err == nil}
 	if errors.Is(err, plan.ErrTarget) && r != nil {
 		out.Why, err = err.Error(), nil

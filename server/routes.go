@@ -129,6 +129,7 @@ func (s *Server) routes() *http.ServeMux {
 		})
 	}
 	s.latent(mux)
+	s.pages.Routes(noting{mux}.HandleFunc)
 	mux.HandleFunc("/", s.nowhere)
 	return mux
 }

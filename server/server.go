@@ -4,7 +4,8 @@
 //	err = s.Serve(ctx, rest, grpc) // two listeners; until ctx ends
 //
 // The REST side is a table of routes (routes.go) whose handlers turn JSON into calls of package collection; package rpc
-// does the same for gRPC; package wire is what both share. What Qdrant does not have lies under /latent (latent.go).
+// does the same for gRPC; package wire is what both share. What Qdrant does not have lies under /latent (latent.go),
+// and pages for people under /ui (package explorer).
 package server
 
 import (
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/latent-go/latent/collection"
+	"github.com/latent-go/latent/server/explorer"
 	"github.com/latent-go/latent/server/rpc"
 	"github.com/latent-go/latent/server/wire"
 )
@@ -43,6 +45,8 @@ type Options struct {
 	Hosts    []string    // further names that are
 	Fetch    bool        // recover snapshots from the URLs of other servers, too
 	TLS      *tls.Config // nil serves in the clear
+
+	Embedder explorer.Embedder // searches texts on the pages under /ui; nil leaves that out
 }
 
 func (o *Options) defaults() {
@@ -73,7 +77,8 @@ type Server struct {
 	grpc    *grpc.Server
 	started time.Time
 	jobs    jobs
-	heavy   chan struct{}  // holds one analysis
+	heavy   chan struct{} // holds one analysis
+	pages   *explorer.Explorer
 	active  sync.WaitGroup // requests under way
 }
 
@@ -91,6 +96,7 @@ func New(store *collection.Store, o Options) (*Server, error) {
 	}
 	s := &Server{store: store, o: o, log: o.Log, started: time.Now(), jobs: newJobs(), heavy: make(chan struct{}, 1)}
 	s.metrics = newMetrics(s)
+	s.pages = explorer.New(store, explorer.Options{Keys: o.Keys, Embedder: o.Embedder, Version: o.Version, Timeout: o.Timeout, Heavy: s.heavy, Log: o.Log})
 	s.mux = s.routes()
 	s.handler = s.observe(s.origins(s.hosts(s.deadlines(trim(s.mux)))))
 	s.grpc = rpc.New(store, rpc.Options{Keys: o.Keys, Title: title, Version: qdrantVersion, MaxMessage: int(o.MaxBody), Timeout: o.Timeout, Log: o.Log, TLS: o.TLS, Observe: s.metrics.rpc})
@@ -159,6 +165,7 @@ func (s *Server) Serve(ctx context.Context, rest, rpc net.Listener) error {
 		}
 	}
 	s.active.Wait() // those cut off, too
+	s.pages.Close()
 	s.jobs.end(s.o.Grace)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil

@@ -18,7 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latent-go/latent/collection"
+	"github.com/latent-go/latent/model/sentence"
 	"github.com/latent-go/latent/server"
+	"github.com/latent-go/latent/vec"
 )
 
 type serveFlags struct {
@@ -33,6 +35,7 @@ type serveFlags struct {
 	flush             time.Duration
 	cache             int64
 	fetch             bool
+	embedder          string
 	logLevel, logAs   string
 }
 
@@ -55,7 +58,8 @@ func newServe(e *env) *cobra.Command {
 		Use:   "serve [DIR]",
 		Short: "Serve the collections of a folder to Qdrant's clients",
 		Long: `Serve the collections of a folder (./latent-data if none is named, made if it is not there) over
-HTTP and gRPC, as Qdrant's clients speak them. What Qdrant does not have is under /latent.
+HTTP and gRPC, as Qdrant's clients speak them. What Qdrant does not have is under /latent, and
+pages to look at in a browser under /ui.
 
 Only this machine is served unless --http and --grpc name other addresses; then ask for keys.
 A key is given with --api-key, with --api-key-file, or in ` + envKey + ` and ` + envReadKey + `.
@@ -92,6 +96,7 @@ code is then 0. docs/server.md says what of Qdrant's API is there and what is pr
 	fs.DurationVar(&f.grace, "grace", 10*time.Second, "time for requests under way when the server ends")
 	fs.DurationVar(&f.flush, "flush-interval", time.Second, "writes that clients do not wait for are on disk after this")
 	fs.Int64Var(&f.cache, "cache", 128<<20, "bytes of memory for blocks of the database")
+	fs.StringVar(&f.embedder, "embedder", "", "sentence encoder for searches by text on the pages under /ui: a folder, or a name in the catalogue, such as minilm-l6")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug (every request), info, warn or error")
 	fs.StringVar(&f.logAs, "log-format", "auto", "text, json, or auto: text on a terminal, JSON elsewhere")
 	return c
@@ -101,6 +106,15 @@ func runServe(ctx context.Context, e *env, f serveFlags, dir string) error {
 	o, err := f.options(e)
 	if err != nil {
 		return err
+	}
+	if f.embedder != "" {
+		p := e.progress()
+		enc, err := openEncoder(ctx, p, f.embedder)
+		p.done()
+		if err != nil {
+			return err
+		}
+		o.Embedder = embedder{enc}
 	}
 	rest, err := listen("http", f.http)
 	if err != nil {
@@ -141,7 +155,7 @@ func runServe(ctx context.Context, e *env, f serveFlags, dir string) error {
 	err = e.print(a, func(w io.Writer) {
 		fmt.Fprintf(w, "serving %s\n", a.Dir)
 		if a.HTTP != "" {
-			fmt.Fprintf(w, "  REST  %s\n", a.HTTP)
+			fmt.Fprintf(w, "  REST  %s\n  pages %s/ui\n", a.HTTP, a.HTTP)
 		}
 		if a.GRPC != "" {
 			fmt.Fprintf(w, "  gRPC  %s\n", a.GRPC)
@@ -156,6 +170,13 @@ func runServe(ctx context.Context, e *env, f serveFlags, dir string) error {
 		o.Log.Info("closing the store")
 	}
 	return errors.Join(err, store.Close())
+}
+
+// embedder is a sentence encoder as the pages ask it.
+type embedder struct{ *sentence.Encoder }
+
+func (m embedder) Embed(ctx context.Context, texts []string) (vec.Matrix, error) {
+	return m.Encode(ctx, texts, sentence.Options{})
 }
 
 func (f serveFlags) options(e *env) (o server.Options, err error) {

@@ -192,7 +192,7 @@ var pages embed.FS
 var templates = func() map[string]*template.Template {
 	frame := template.Must(template.New("frame.html").Funcs(template.FuncMap{
 		"at": at, "static": func(file string) string { return "/ui/static/" + assets[file].version + "/" + file },
-		"count": count, "bytes": size, "num": number[float32], "vector": vectorName,
+		"count": count, "bytes": size, "num": number[float32], "vector": vectorName, "title": func(name string) string { return upper(vectorName(name)) },
 		"percent": func(share float64) float64 { return 100 * share },
 		"hits": func(hits []hit, collection, using, score string) any {
 			return struct {

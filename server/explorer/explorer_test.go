@@ -202,7 +202,7 @@ func TestPages(t *testing.T) {
 		{"/ui", 200, []string{"books", "named #1 &amp; more", "empty", "/ui/collections/named%20%231%20&amp;%20more", "300", "f32|flat", "latent 1.2.3"}},
 		{"/ui/collections/books", 200, []string{"Cosine over 8 numbers", "Measure recall again", "genre", "keyword"}},
 		{"/ui/collections/empty", 200, []string{"No point of the sample"}},
-		{"/ui/collections/named%20%231%20&%20more", 200, []string{"vector image", "vector late", "vector words", "sparse, inner product"}},
+		{"/ui/collections/named%20%231%20&%20more", 200, []string{"Vector image", "Vector late", "Vector words", "sparse, inner product"}},
 		{"/ui/collections/nothing", 404, []string{"nothing", "exist"}},
 		{"/ui/elsewhere", 404, []string{"no page /ui/elsewhere"}},
 		{"/ui/login", 200, []string{"API key"}},
@@ -551,4 +551,23 @@ func FuzzVector(f *testing.F) {
 			t.Errorf("%q reads as nothing", s)
 		}
 	})
+}
+
+func (s *site) config(t testing.TB, name string) collection.Config { return col(t, s, name).Config() }
+
+// copy copies the points of a collection to another.
+func (s *site) copy(t testing.TB, from, to string) {
+	t.Helper()
+	all := collection.Select{All: true}
+	hits, _, err := col(t, s, from).Scroll(t.Context(), collection.Scroll{Limit: 1000, WithPayload: all, WithVector: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []point.Point
+	for _, h := range hits {
+		points = append(points, h.Point)
+	}
+	if _, err := col(t, s, to).Apply(t.Context(), []collection.Op{collection.Upsert{Points: points}}, false); err != nil {
+		t.Fatal(err)
+	}
 }

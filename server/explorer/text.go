@@ -46,6 +46,9 @@ func vectorName(name string) string {
 	return "vector " + name
 }
 
+// upper begins s with a capital.
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
 // ago says how long something is past.
 func ago(t time.Time) string {
 	switch d := time.Since(t); {

@@ -16,7 +16,8 @@ async function follow() {
   follow();
 }
 
-// On the map one dot is in the order of tabs, and arrow keys go to the next in their direction.
+// On the map one dot is in the order of tabs, and arrow keys go to the next in their direction. Listeners are on the
+// frame around it: listening on the SVG would make that a stop of its own.
 function roam(map, told) {
   const dots = [...map.querySelectorAll("a")].map(a => {
     const c = a.querySelector("circle"), title = c.querySelector("title");
