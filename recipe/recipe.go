@@ -44,6 +44,7 @@ var All = []Recipe{
 	finetuningDimension,
 	qlaeRecipe,
 	mpSAE,
+	matformerRecipe,
 }
 
 // Find returns the recipe of that name.
