@@ -132,7 +132,7 @@ the name of a data set (latent data list), or generated data (synthetic:NAME?n=R
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misuse("%v; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newMeasure(e), newCompare(e), newBuild(e), newSearch(e), newReduce(e), newEmbed(e), newExplain(e), newNested(e), newMulti(e), newCur(e), newReproduce(e), newData(e), newServe(e), newImport(e), newExport(e), newVersion(e))
+	root.AddCommand(newMeasure(e), newCompare(e), newBuild(e), newSearch(e), newReduce(e), newEmbed(e), newExplain(e), newNested(e), newMulti(e), newCur(e), newReproduce(e), newData(e), newServe(e), newImport(e), newExport(e), newCheck(e), newRepair(e), newVersion(e))
 	return root
 }
 
