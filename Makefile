@@ -2,6 +2,7 @@
 # make test   everything CI checks
 # make test-clients   Qdrant's own clients against `latent serve`; they are fetched
 # make bench-peers    searches beside hnswlib, Faiss and usearch, which are fetched; an hour on 2 quiet cores
+# make chaos  kill the server under load, often, and check what it has kept
 # make help   the rest
 
 GO          ?= go
@@ -13,7 +14,7 @@ export GOEXPERIMENT
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE        := ./artifact ./vec ./neighbors ./cluster ./dataset/... ./measure/... ./index/... ./quantize/... ./reduce/... ./nn/... ./model/modeltest ./explain/... ./plan ./collection/... ./client ./server/... ./cmd/...
 
-.PHONY: bench-peers help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients bench
+.PHONY: bench-peers help build demo test check-format check-vet check-asm test-go test-noasm test-race test-clients chaos bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -70,3 +71,10 @@ bench-peers:
 	python3 bench/peers/peers.py --data $(PEERS_DATA) --threads 1 --out docs/results/peers.jsonl
 	python3 bench/peers/peers.py --data $(PEERS_DATA) --threads 2 --out docs/results/peers.jsonl
 	$(GO) run ./bench/peers report docs/results/peers.jsonl docs/results
+
+# SIGKILL of the real server under client load, KILLS times, against a ledger of what was acknowledged. A failure prints the
+# seed, which SEED takes.
+KILLS ?= 50
+SEED  ?= 0
+chaos:
+	$(GO) test ./cmd/latent -count=1 -run '^TestChaos$$' -v -timeout 60m -chaos.kills $(KILLS) -chaos.seed $(SEED)
