@@ -373,6 +373,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestSoftmax(t *testing.T) {
+	x := nntest.Random(3, 5, 1)
+	nntest.Gradients(t, func(in []*Node) *Node { return softmax(in[0]) }, x)
+	want := nntest.Run(t, func(in []*Node) *Node { return Softmax(in[0], -1) }, x)
+	for i, v := range nntest.Run(t, func(in []*Node) *Node { return softmax(in[0]) }, x) {
+		if v != want[i] {
+			t.Fatalf("number %d is %v, want %v", i, v, want[i])
+		}
+	}
+}
+
 // TestProducts: their gradients are those of products.
 func TestProducts(t *testing.T) {
 	a, b := nntest.Random(12, 4, 1), nntest.Random(16, 5, 2)
