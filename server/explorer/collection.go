@@ -66,8 +66,7 @@ type vectorReport struct {
 	Sections []report.Section
 	Recall   *collection.RecallReport
 	RecallAt string
-	Tuned    *collection.TuneReport
-	TunedAt  string
+	Tuned    string // when, and what came of it
 	Trials   *report.Section
 }
 
@@ -160,7 +159,15 @@ func (v *visit) reportOf(col *collection.Collection, info collection.Info, facts
 		r.Facts = append(r.Facts, report.Fact{Name: fmt.Sprintf("recall@%d", rec.K), Value: fmt.Sprintf("%.3f", rec.Mean), Note: fmt.Sprintf("%.3f to %.3f", rec.Lo, rec.Hi)})
 	}
 	if t, ok := states[tuning].result.(*collection.TuneReport); ok {
-		r.Tuned, r.TunedAt = t, since(states[tuning], info)
+		r.Tuned = "Tuned " + since(states[tuning], info) + ": "
+		switch chosen := t.Chosen.String(); {
+		case t.Applied:
+			r.Tuned += chosen + " was chosen, and is in force."
+		case states[tuning].err == nil && col.Config().Vectors[facts.Name].Plan == chosen:
+			r.Tuned += chosen + " was chosen. It comes into force with an index; until there are more points all of them are compared."
+		default:
+			r.Tuned += "nothing was changed."
+		}
 		if t.Report != nil && len(t.Report.Trials) > 0 {
 			s := trials.Section(t.Report)
 			r.Trials = &s
@@ -216,7 +223,9 @@ func (e *Explorer) run(col *collection.Collection, vector, kind string, target f
 			return orNil(r), err
 		case tuning:
 			p("trying plans")
-			t, err := col.Tune(ctx, collection.TuneQuery{Using: vector, Target: plan.Target{Recall: target}})
+			q := collection.TuneQuery{Using: vector, Target: plan.Target{Recall: target}}
+			q.Target.Progress = func(step string, done, total int) { p(step)(done, total) }
+			t, err := col.Tune(ctx, q)
 			return orNil(t), err
 		}
 		m, err := measure(ctx, col, vector, p)
