@@ -356,7 +356,7 @@ func matformerEvidence(m *matformer.Model, runs []*matformerRun) *Evidence {
 		"Where a check does not say otherwise it is of the mean over seeds. All bounds were set before the first run.",
 		"Each model has 500 steps; matformer's are shared by its four sizes, so that training it takes as long as training one of them. The one that learns all sizes each step has 125, as many passes, which is few.",
 		"Models trained alone start from other weights and see batches in another order. Against its own gallery, the S trained alone finds a first neighbour of the class for "+cell(func(r *matformerRun) float64 { return r.own.first })+" of the queries.",
-		"The smallest feed-forward block has an eighth of the units, but S two fifths of the parameters, as attention is shared whole: sizes lie closer together than in the paper's language models.",
+		"The smallest feed-forward block has an eighth of the units, but S nearly half of the parameters, as attention is shared whole: sizes lie closer together than in the paper's language models.",
 		"ReLU in place of GELU. Agreement of classes stands for that of words, which is what speculative decoding lives on; decoding itself was not run.")
 	return ev
 }
