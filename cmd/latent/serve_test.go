@@ -135,6 +135,7 @@ func TestServeRefuses(t *testing.T) {
 		{"--timeout 0s", exitMisused, "--timeout"},
 		{"--log-level loud", exitMisused, "--log-level"},
 		{"--log-format xml", exitMisused, "--log-format"},
+		{"--embedder /nowhere", exitFailed, "tokenizer.json"},
 		{"--api-key-file " + empty, exitFailed, "holds no key"},
 		{"--cors nonsense", exitMisused, "not an origin"},
 		{"a b", exitMisused, "accepts at most 1"},

@@ -156,7 +156,11 @@ func (v *visit) reportOf(col *collection.Collection, info collection.Info, facts
 	}
 	if rec, ok := states[recalling].result.(*collection.RecallReport); ok {
 		r.Recall, r.RecallAt = rec, since(states[recalling], info)
-		r.Facts = append(r.Facts, report.Fact{Name: fmt.Sprintf("recall@%d", rec.K), Value: fmt.Sprintf("%.3f", rec.Mean), Note: fmt.Sprintf("%.3f to %.3f", rec.Lo, rec.Hi)})
+		f := report.Fact{Name: fmt.Sprintf("recall@%d", rec.K), Value: fmt.Sprintf("%.3f", rec.Mean), Note: fmt.Sprintf("%.3f to %.3f", rec.Lo, rec.Hi)}
+		if rec.Scans {
+			f.Note = "all vectors are compared"
+		}
+		r.Facts = append(r.Facts, f)
 	}
 	if t, ok := states[tuning].result.(*collection.TuneReport); ok {
 		r.Tuned = "Tuned " + since(states[tuning], info) + ": "
