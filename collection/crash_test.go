@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -273,7 +274,8 @@ func TestCrashAtEverySync(t *testing.T) {
 	}
 }
 
-// TestErrorAtEveryWrite lets the n-th write of a life fail, and in a second round all from there on, for every n.
+// TestErrorAtEveryWrite lets the n-th write of a life fail, for every n, and in a second round all from there on, for every
+// third; with LATENT_LARGE for every n too.
 func TestErrorAtEveryWrite(t *testing.T) {
 	smallIndexes(t)
 	steps := 32
@@ -282,7 +284,7 @@ func TestErrorAtEveryWrite(t *testing.T) {
 	}
 	for _, forever := range []bool{false, true} {
 		for n, done := 1, false; !done; n++ {
-			if testing.Short() && n%5 > 0 {
+			if testing.Short() && n%5 > 0 || forever && n%3 > 0 && os.Getenv("LATENT_LARGE") == "" {
 				continue
 			}
 			mem := vfs.NewCrashableMem()

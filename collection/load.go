@@ -29,6 +29,9 @@ const (
 	rowsKind   = "store.rows"
 )
 
+// errLost says that the database is older than what was derived from it.
+var errLost = fmt.Errorf("%w: writes are lost", ErrCorrupt)
+
 // load brings into memory what the database holds, from what is derived where that is whole.
 func (c *Collection) load(ctx context.Context) error {
 	var h head
@@ -43,6 +46,9 @@ func (c *Collection) load(ctx context.Context) error {
 	from, err := c.loadCheckpoint()
 	if err == nil {
 		err = c.replay(from)
+	}
+	if errors.Is(err, errLost) {
+		return err
 	}
 	if err != nil {
 		if !missing(err) {
@@ -124,7 +130,8 @@ func (c *Collection) loadCheckpoint() (head, error) {
 		return none, err
 	}
 	if meta.Version > c.version || meta.N > c.n {
-		return none, f.Reject("it is of version %d and %d slots, the points are of %d and %d", meta.Version, meta.N, c.version, c.n)
+		// The log was synced before the checkpoint was written.
+		return none, failed(errLost, "its points are of version %d, but a checkpoint of version %d was made of them: writes are lost", c.version, meta.Version)
 	}
 	hi, err1 := artifact.Slice[uint64](f, "hi")
 	lo, err2 := artifact.Slice[uint64](f, "lo")

@@ -210,7 +210,9 @@ func openCollection(s *Store, name, folder string) (_ *Collection, err error) {
 	for name, v := range set.Config.Sparse {
 		c.sparse[name] = newSparseSpace(set.UIDs[name], v)
 	}
-	if err := c.load(context.Background()); err != nil {
+	if err := c.load(context.Background()); errors.Is(err, ErrCorrupt) {
+		return nil, failed(ErrCorrupt, "%s: %v", c.path(pointsDir), err)
+	} else if err != nil {
 		return nil, err
 	}
 	c.start()
