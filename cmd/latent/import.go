@@ -74,7 +74,7 @@ payloads, settings and payload indexes, but not aliases. What changes there mean
 	fs.StringVar(&f.distance, "distance", "", "cosine (the default), dot, euclid or manhattan, for a collection that is made")
 	fs.StringSliceVar(&f.payload, "payload", nil, "columns that go into payloads, as NAME or NAME:TYPE of keyword, integer, float, bool, json; none for none (default all, as text)")
 	fs.StringSliceVar(&f.index, "index", nil, "payload fields to index afterwards, as NAME:TYPE of keyword, integer, float, bool, datetime, geo, text, uuid")
-	fs.IntVar(&f.batch, "batch", 256, "points of a request; fewer if they are large")
+	fs.IntVar(&f.batch, "batch", 256, "points of a request; choose fewer where points are large, as a request has 32 MiB at most")
 	fs.BoolVar(&f.resume, "resume", false, "go on with the first row whose point is not there")
 	fs.BoolVar(&f.update, "update", false, "give points that are there this vector, and leave their payload and other vectors")
 	fs.BoolVar(&f.wait, "wait", false, "return when the vectors are indexed")
