@@ -26,11 +26,14 @@ type Probe struct {
 	// √(From/d) of that, so that a step moves the parameters as far. nil means 0.03, 0.1 and 0.3. BaseRates are likewise
 	// those of training all parameters; nil means 0.001 and 0.003.
 	Rates, BaseRates []float64
-	From             int     // the first dimension; 0 means 256
-	Max              int     // the largest; 0 means all parameters
-	Finest           float64 // the factor that a search ends within; 0 means 1.25
-	Also             []int   // dimensions that are tried besides, for the curve
-	Seed             uint64  // of the projections
+	// Tune tries all Rates at every dimension, for the same factor. It is worth its time with PerBlock: a tensor of fewer
+	// numbers than d moves further than the factor allows for.
+	Tune   bool
+	From   int     // the first dimension; 0 means 256
+	Max    int     // the largest; 0 means all parameters
+	Finest float64 // the factor that a search ends within; 0 means 1.25
+	Also   []int   // dimensions that are tried besides, for the curve
+	Seed   uint64  // of the projections
 
 	Progress func(trainings, about int)
 }
@@ -100,7 +103,14 @@ func (p Probe) Search(ctx context.Context) (*Found, error) {
 			score, f.Rate, err = r.best(ctx, d, r.Rates)
 			return score, err
 		}
-		score, _, err = r.best(ctx, d, []float64{f.Rate * math.Sqrt(float64(r.From)/float64(d))})
+		rates := []float64{f.Rate}
+		if r.Tune {
+			rates = slices.Clone(r.Rates)
+		}
+		for i := range rates {
+			rates[i] *= math.Sqrt(float64(r.From) / float64(d))
+		}
+		score, _, err = r.best(ctx, d, rates)
 		return score, err
 	}
 	f.Dimension, err = Search(ctx, trial, SearchOptions{Target: r.Fraction * f.Baseline, From: r.From, Max: r.Max, Finest: r.Finest})

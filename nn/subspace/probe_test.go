@@ -44,6 +44,10 @@ func TestProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		known.Tune = true // the other rate is never the better one
+		if tuned, err := known.Search(ctx); err != nil || tuned.Dimension.Dim != d.Dim {
+			t.Errorf("%s: with all rates at every dimension %+v, %v", name, tuned, err)
+		}
 		if again.Dimension.Dim != d.Dim || again.BaseRate != 0 {
 			t.Errorf("%s: with the baseline known %+v, without %+v", name, again.Dimension, d)
 		}
