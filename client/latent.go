@@ -68,8 +68,8 @@ type Recall struct {
 	Points int     `json:"points"`           // that are searched
 	Plan   string  `json:"plan"`             // in force
 	Effort int     `json:"effort"`
-	Scans  bool    `json:"scans"`   // all points are compared: recall is 1 by construction
-	Source string  `json:"queries"` // where they came from
+	Scans  bool    `json:"scans"`  // all points are compared: recall is 1 by construction
+	Source string  `json:"source"` // where they came from
 }
 
 // Recall measures the recall of a collection's searches against exact ones.

@@ -118,8 +118,8 @@ type RecallReport struct {
 	Points      int     `json:"points"`           // that are searched: they have the vector, and the filter lets them through
 	Plan        string  `json:"plan"`             // in force
 	Effort      int     `json:"effort"`
-	Scans       bool    `json:"scans"`   // all that may be found is compared: recall is 1 by construction
-	Source      string  `json:"queries"` // where they came from
+	Scans       bool    `json:"scans"`  // all that may be found is compared: recall is 1 by construction
+	Source      string  `json:"source"` // where they came from
 }
 
 // Recall measures what share of the true nearest neighbours the collection's searches find, by asking each query once as
@@ -231,7 +231,7 @@ type TuneQuery struct {
 type TuneReport struct {
 	*plan.Report
 	Chosen  plan.Plan     `json:"chosen"`
-	Applied bool          `json:"applied"`          // the collection searches by it
+	Applied bool          `json:"applied"`          // the collection searches by it, and not by comparing all vectors because they are few
 	Effort  int           `json:"effort,omitempty"` // of its searches now
 	Recall  *RecallReport `json:"recall,omitempty"` // in the collection
 }

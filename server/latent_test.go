@@ -55,7 +55,7 @@ func TestLatent(t *testing.T) {
 		t.Errorf("recall %v", r)
 	}
 	r = get("POST", of+"/recall", `{"using":"b","queries":[[0,0,0,0,0,1,1,1]]}`, 200)
-	if r["recall"] != 1.0 || !strings.Contains(r["queries"].(string), "1 of the caller") && r["source"] == nil {
+	if r["recall"] != 1.0 || r["queries"] != 1.0 || !strings.Contains(r["source"].(string), "caller") {
 		t.Errorf("recall %v", r)
 	}
 	get("POST", of+"/recall", `{"using":"a"}`, 200)
