@@ -29,14 +29,11 @@ func TestLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := must[*Collection](t)(s.Collection("c"))
-	block := clustered(batch*40, d, 1)
 	start := time.Now()
 	for at := 0; at < n; at += batch {
-		pts := make([]point.Point, min(batch, n-at))
+		pts := pointsOf(clustered(min(batch, n-at), d, uint64(10+at)), at)
 		for i := range pts {
-			v := append([]float32(nil), block[(at+i)%len(block)]...)
-			v[(at+i)/len(block)%d] += 0.5 * float32(1+(at+i)/len(block)/d) // no two are equal
-			pts[i] = point.Point{ID: point.Num(uint64(at + i)), Vectors: point.Vectors{"": point.Dense(v)}, Payload: point.Payload{"n": int64(at + i)}}
+			pts[i].Payload = point.Payload{"n": int64(at + i)}
 		}
 		if _, err := c.Apply(ctx, []Op{Upsert{Points: pts}}, false); err != nil {
 			t.Fatal(err)
