@@ -20,6 +20,7 @@ package nn
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,8 +44,10 @@ type Metrics map[string]*graph.Node
 // or pure Go ("go"). Others must be compiled in: the build tag xla brings "xla".
 var Backend = sync.OnceValues(func() (b compute.Backend, err error) {
 	config := os.Getenv(compute.ConfigEnvVar)
-	if config == "" {
-		config = "go"
+	if config == "" || config == "go" {
+		// One operation after another, each on all processors. By itself compute v0.1.2 runs several at once, and when as many
+		// as it has workers are products of matrices, each waits for a worker to help it, for ever. It is no slower.
+		config = "go:ops_sequential"
 	}
 	if e := try(func() { b, err = compute.NewWithConfig(config) }); e != nil {
 		err = e
@@ -53,8 +56,27 @@ var Backend = sync.OnceValues(func() (b compute.Backend, err error) {
 		return nil, fmt.Errorf("nn: open the backend %s=%q, of those compiled in, %s: %w", compute.ConfigEnvVar, config,
 			strings.Join(slices.Sorted(slices.Values(compute.List())), ", "), brief(err))
 	}
+	if config == "go" {
+		unlimited(b)
+	}
 	return b, nil
 })
+
+// unlimited lifts the limit of the pure Go backend on operations and parts of products that run at once. With it, operations
+// that hold all of its places can each wait for one more to share their product with, for ever: so a transformer's training
+// stood still within minutes on two processors (compute v0.1.2). Its setting "parallelism=-1" does the same, and prints
+// that to the standard output.
+func unlimited(b compute.Backend) {
+	v := reflect.Indirect(reflect.ValueOf(b))
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	if workers := v.FieldByName("Workers"); workers.IsValid() {
+		if set := workers.MethodByName("SetMaxParallelism"); set.IsValid() {
+			set.Call([]reflect.Value{reflect.ValueOf(-1)})
+		}
+	}
+}
 
 // SIMD reports whether this program was built so that the pure Go backend uses vector instructions: on amd64, by a Go
 // toolchain that knows GOEXPERIMENT=simd, with that set. Without, products of matrices run at a fraction of the speed.
