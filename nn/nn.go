@@ -20,7 +20,6 @@ package nn
 import (
 	"fmt"
 	"os"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -56,27 +55,8 @@ var Backend = sync.OnceValues(func() (b compute.Backend, err error) {
 		return nil, fmt.Errorf("nn: open the backend %s=%q, of those compiled in, %s: %w", compute.ConfigEnvVar, config,
 			strings.Join(slices.Sorted(slices.Values(compute.List())), ", "), brief(err))
 	}
-	if config == "go" {
-		unlimited(b)
-	}
 	return b, nil
 })
-
-// unlimited lifts the limit of the pure Go backend on operations and parts of products that run at once. With it, operations
-// that hold all of its places can each wait for one more to share their product with, for ever: so a transformer's training
-// stood still within minutes on two processors (compute v0.1.2). Its setting "parallelism=-1" does the same, and prints
-// that to the standard output.
-func unlimited(b compute.Backend) {
-	v := reflect.Indirect(reflect.ValueOf(b))
-	if v.Kind() != reflect.Struct {
-		return
-	}
-	if workers := v.FieldByName("Workers"); workers.IsValid() {
-		if set := workers.MethodByName("SetMaxParallelism"); set.IsValid() {
-			set.Call([]reflect.Value{reflect.ValueOf(-1)})
-		}
-	}
-}
 
 // SIMD reports whether this program was built so that the pure Go backend uses vector instructions: on amd64, by a Go
 // toolchain that knows GOEXPERIMENT=simd, with that set. Without, products of matrices run at a fraction of the speed.
