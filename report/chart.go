@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A chart is drawn on a grid of this size, whatever size it is shown at.
+// A chart is drawn on a grid of this size, whatever size it is shown at. It is higher where the title or the names of the
+// curves take more than a line.
 const (
 	width, height            = 520.0, 326.0
 	left, right, top, bottom = 66.0, 22.0, 42.0, 46.0
@@ -122,13 +123,10 @@ func (c Lines) SVG() template.HTML {
 		}
 	}
 	y.fix(c.MinY, c.MaxY)
-	d := newDrawing(c.Title, c.X, c.Y, x, y)
-	if names := seriesNames(c.Series); len(names) > 1 {
-		d.legend(names)
-	}
+	d := newDrawing(c.Title, c.X, c.Y, x, y, seriesNames(c.Series)...)
 	d.marks(c.Marks)
 	for i, s := range c.Series {
-		d.series(i%colors, s)
+		d.series(i, s)
 	}
 	return d.done()
 }
@@ -280,13 +278,27 @@ type drawing struct {
 	x, y span
 }
 
-func newDrawing(title, xLabel, yLabel string, x, y span) *drawing {
+// newDrawing begins a chart: its title, the names of curves if there are several, and its axes.
+func newDrawing(title, xLabel, yLabel string, x, y span, names ...string) *drawing {
 	d := &drawing{}
 	var xTicks, yTicks []float64
 	d.x, xTicks = x.rounded()
 	d.y, yTicks = y.rounded()
-	d.printf(`<svg class="chart" viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height, escape(title))
-	d.printf(`<text class="title" x="%g" y="17">%s</text>`, 8.0, escape(title))
+	lines, keys := titleLines(title), legend(names)
+	down := titleHeight * float64(len(lines)-1) // how far what is below the title moves
+	further := keyHeight * float64(max(len(keys), 1)-1)
+	d.printf(`<svg class="chart" viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height+down+further, escape(title))
+	for i, line := range lines {
+		d.printf(`<text class="title" x="%g" y="%g">%s</text>`, 8.0, 17+titleHeight*float64(i), escape(line))
+	}
+	d.printf(`<g transform="translate(0 %g)">`, down)
+	for row, keys := range keys {
+		for _, k := range keys {
+			y := keyHeight * float64(row)
+			d.printf(`<path d="M%.1f %gh10" %s/><text class="soft" x="%.1f" y="%g">%s</text>`, k.x, 30.5+y, stroke(k.curve, 3), k.x+14, 34+y, escape(k.name))
+		}
+	}
+	d.printf(`</g><g transform="translate(0 %g)">`, down+further)
 	for _, v := range yTicks {
 		d.printf(`<path class="grid" d="M%g %.1fH%g"/>`, left, d.py(v), width-right)
 		d.printf(`<text class="soft" x="%g" y="%.1f" text-anchor="end">%s</text>`, left-6, d.py(v)+4, number(v))
@@ -295,9 +307,74 @@ func newDrawing(title, xLabel, yLabel string, x, y span) *drawing {
 		d.printf(`<path class="grid" d="M%.1f %gv4"/>`, d.px(v), top+plotHeight)
 		d.printf(`<text class="soft" x="%.1f" y="%g" text-anchor="middle">%s</text>`, d.px(v), top+plotHeight+17, number(v))
 	}
-	d.printf(`<text class="soft" x="%g" y="%g" text-anchor="middle">%s</text>`, left+plotWidth/2, height-8, escape(xLabel))
-	d.printf(`<text class="soft" transform="translate(13 %g) rotate(-90)" text-anchor="middle">%s</text>`, top+plotHeight/2, escape(yLabel))
+	d.printf(`<text class="soft" x="%g" y="%g" text-anchor="middle"%s>%s</text>`, left+plotWidth/2, height-8, squeeze(xLabel, width-16), escape(xLabel))
+	d.printf(`<text class="soft" transform="translate(13 %g) rotate(-90)" text-anchor="middle"%s>%s</text>`, top+plotHeight/2, squeeze(yLabel, plotHeight+top), escape(yLabel))
 	return d
+}
+
+// About how wide a letter is, in the title and elsewhere, and how far lines are apart.
+const (
+	titleWide, charWide    = 7.6, 6.6
+	titleHeight, keyHeight = 18.0, 16.0
+)
+
+func wide(s string, char float64) float64 { return char * float64(len([]rune(s))) }
+
+// titleLines breaks a title between words where it is too long for a line.
+func titleLines(title string) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(title) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case wide(*last+" "+word, titleWide) <= width-16:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// squeeze is what makes a label no longer than the room for it.
+func squeeze(label string, room float64) string {
+	if wide(label, charWide) <= room {
+		return ""
+	}
+	return fmt.Sprintf(` textLength="%g" lengthAdjust="spacingAndGlyphs"`, room)
+}
+
+// key is the name of a curve and its place in a row of the legend.
+type key struct {
+	curve int
+	name  string
+	x     float64
+}
+
+// legend lays the names of several curves out in rows; that of one needs none.
+func legend(names []string) (rows [][]key) {
+	if len(names) < 2 {
+		return nil
+	}
+	x := width // the first begins a row
+	for i, n := range names {
+		if x+14+wide(n, charWide) > width-8 {
+			rows, x = append(rows, nil), left
+		}
+		rows[len(rows)-1] = append(rows[len(rows)-1], key{i, n, x})
+		x += 28 + wide(n, charWide)
+	}
+	return rows
+}
+
+// stroke is how the i-th curve is drawn: hues in turn, dashed when they come again.
+func stroke(i int, wide float64) string {
+	s := fmt.Sprintf(`fill="none" style="stroke:var(--c%d)" stroke-width="%g" stroke-linejoin="round"`, i%colors, wide)
+	if i >= colors {
+		s += ` stroke-dasharray="4 2.5"`
+	}
+	return s
 }
 
 func (d *drawing) printf(format string, a ...any) { fmt.Fprintf(d, format, a...) }
@@ -312,7 +389,7 @@ func (d *drawing) py(v float64) float64 {
 }
 
 func (d *drawing) done() template.HTML {
-	d.WriteString("</svg>")
+	d.WriteString("</g></svg>")
 	return template.HTML(d.String()) // every text in it went through escape or number
 }
 
@@ -332,8 +409,9 @@ func (d *drawing) marks(marks []Mark) {
 	}
 }
 
-// series draws one curve in the hue c.
-func (d *drawing) series(c int, s Series) {
+// series draws the i-th curve.
+func (d *drawing) series(curve int, s Series) {
+	c := curve % colors
 	if s.Lo != nil {
 		var upper, lower []string
 		for i := range s.X {
@@ -357,7 +435,7 @@ func (d *drawing) series(c int, s Series) {
 			path.WriteString(pen + d.point(s.X[i], s.Y[i]))
 			pen = "L"
 		}
-		d.printf(`<path d="%s" fill="none" style="stroke:var(--c%d)" stroke-width="2" stroke-linejoin="round"/>`, path.String(), c)
+		d.printf(`<path d="%s" %s/>`, path.String(), stroke(curve, 2))
 	}
 	if !s.Points && len(s.X) > 60 {
 		return // dots would hide the curve
@@ -377,16 +455,6 @@ func (d *drawing) series(c int, s Series) {
 func (d *drawing) shows(x, y float64) bool { return d.x.shows(x) && d.y.shows(y) }
 
 func (d *drawing) point(x, y float64) string { return fmt.Sprintf("%.1f,%.1f", d.px(x), d.py(y)) }
-
-// legend names the curves, in a row above the plot.
-func (d *drawing) legend(names []string) {
-	const charWide = 6.6
-	x := left
-	for i, n := range names {
-		d.printf(`<rect x="%.1f" y="29" width="10" height="3" style="fill:var(--c%d)"/><text class="soft" x="%.1f" y="34">%s</text>`, x, i%colors, x+14, escape(n))
-		x += 28 + charWide*float64(len([]rune(n)))
-	}
-}
 
 func seriesNames(ss []Series) []string {
 	var names []string

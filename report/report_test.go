@@ -5,6 +5,8 @@ import (
 	"encoding/xml"
 	"io"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,6 +54,34 @@ func TestChartsAreXML(t *testing.T) {
 		if s := b.String(); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
 			t.Errorf("a coordinate is not finite: %s", s)
 		}
+	}
+}
+
+// TestLongNames wants titles and the names of many curves within the chart, each curve told apart from the others.
+func TestLongNames(t *testing.T) {
+	c := Lines{Title: strings.Repeat("a title of many words ", 8)}
+	for i := range 9 {
+		c.Series = append(c.Series, Series{Name: strings.Repeat("curve", 3) + string(rune('A'+i)), X: []float64{1, 2}, Y: []float64{1, float64(i)}})
+	}
+	svg := string(c.SVG())
+	wellFormed(t, svg)
+	styles := map[string]bool{}
+	for _, k := range regexp.MustCompile(`<path d="M([0-9.]+) [0-9.]+h10" ([^>]*)/><text[^>]*>([^<]*)<`).FindAllStringSubmatch(svg, -1) {
+		if x, _ := strconv.ParseFloat(k[1], 64); x+14+6.6*float64(len(k[3])) > 520 {
+			t.Errorf("%s begins at %v and leaves the chart", k[3], x)
+		}
+		styles[k[2]] = true
+	}
+	if len(styles) != 9 {
+		t.Errorf("%d ways to draw 9 curves", len(styles))
+	}
+	for _, line := range regexp.MustCompile(`class="title"[^>]*>([^<]*)<`).FindAllStringSubmatch(svg, -1) {
+		if len(line[1]) > 70 {
+			t.Errorf("the line %q leaves the chart", line[1])
+		}
+	}
+	if plain := string(Lines{Title: "short"}.SVG()); !strings.Contains(plain, `viewBox="0 0 520 326"`) || strings.Contains(svg, `viewBox="0 0 520 326"`) {
+		t.Error("a chart is not as high as its lines of text take")
 	}
 }
 
