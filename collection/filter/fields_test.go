@@ -446,6 +446,7 @@ func TestDecided(t *testing.T) {
 		`{"key": "k", "match": {"prefix": "k"}}`:                5000,
 		`{"key": "u", "match": {"value": "u77"}}`:               1,
 		`{"key": "i", "match": {"value": 7}}`:                   50,
+		`{"key": "i", "match": {"any": [7, 8]}}`:                100,
 		`{"key": "i", "match": {"except": [7, 8]}}`:             4900,
 		`{"key": "i", "range": {"gte": 9.5, "lt": 20}}`:         500,
 		`{"key": "f", "range": {"gt": 1, "lte": 2}}`:            10,

@@ -316,12 +316,13 @@ func (x *Index) test(t Test) (b bound, ok bool) {
 			}
 			return bound{none, x.odd}, true
 		case Any:
-			return bound{x.equals(t.Ints), x.orOdd(x.equals(t.Ints), len(t.Strings) > 0)}, true
+			in := x.equals(t.Ints)
+			return bound{in, x.orOdd(in, len(t.Strings) > 0)}, true
 		case Except:
 			return x.except(x.equals(t.Ints)), true
 		case Range:
 			in := x.numbers(t, func(k uint64) float64 { return float64(keyInt(k)) })
-			return bound{in, roaring.Or(in, x.odd)}, true
+			return bound{in, x.orOdd(in, true)}, true
 		case Times, GeoBox, GeoRadius, GeoPolygon, Text, TextAny, Phrase, Prefix:
 			return bound{none, x.odd}, true
 		}
