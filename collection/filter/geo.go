@@ -53,8 +53,8 @@ const (
 	inside
 )
 
-// places bounds the slots with a place in an area. cell judges the rectangle of a cell; quick, coarse but fast, that of
-// a block.
+// places bounds the slots with a place in an area. cell judges the rectangle of a cell; quick, which may be coarser,
+// that of a block.
 func (x *Index) places(cell, quick func(rect) verdict) bound {
 	var whole []*roaring.Bitmap
 	var lo, edge []uint32
@@ -104,8 +104,6 @@ func (t GeoBox) cell(r rect) verdict {
 	}
 	return min(lat, interval(west, east, r.west, r.east))
 }
-
-func (t GeoBox) quick(r rect) verdict { return t.cell(r) }
 
 // interval judges the numbers from a to b against those strictly between lo and hi.
 func interval(lo, hi, a, b float64) verdict {
@@ -183,13 +181,6 @@ func (t GeoPolygon) cell(r rect) verdict {
 		return inside
 	}
 	return apart
-}
-
-func (t GeoPolygon) quick(r rect) verdict {
-	if v := t.cell(r); v != inside {
-		return v
-	}
-	return inside
 }
 
 // clear says that all corners of a rectangle are clearly on one side of the line through a and b.

@@ -355,11 +355,11 @@ func (x *Index) test(t Test) (b bound, ok bool) {
 		var b bound
 		switch t := t.(type) {
 		case GeoBox:
-			b = x.places(t.cell, t.quick)
+			b = x.places(t.cell, t.cell)
 		case GeoRadius:
 			b = x.places(t.cell, t.quick)
 		case GeoPolygon:
-			b = x.places(t.cell, t.quick)
+			b = x.places(t.cell, t.cell)
 		default:
 			return other, true
 		}
