@@ -321,7 +321,7 @@ func (x *Index) test(t Test) (b bound, ok bool) {
 		case Except:
 			return x.except(x.equals(t.Ints)), true
 		case Range:
-			in := x.numbers(t, func(k uint64) float64 { return float64(keyInt(k)) })
+			in := ranged(x.order, bounds[float64](t), func(k uint64) float64 { return float64(keyInt(k)) })
 			return bound{in, x.orOdd(in, true)}, true
 		case Times, GeoBox, GeoRadius, GeoPolygon, Text, TextAny, Phrase, Prefix:
 			return bound{none, x.odd}, true
@@ -334,22 +334,13 @@ func (x *Index) test(t Test) (b bound, ok bool) {
 			}
 			return bound{none, x.odd}, true
 		case Range:
-			return exact(x.numbers(t, keyFloat)), true
+			return exact(ranged(x.order, bounds[float64](t), keyFloat)), true
 		case Times, GeoBox, GeoRadius, GeoPolygon, Text, TextAny, Phrase, Prefix:
 			return bound{none, x.odd}, true
 		}
 	case x.schema.Type == "datetime":
 		if t, is := t.(Times); is {
-			b := t.micros()
-			return exact(x.order.between(
-				func(k uint64) bool {
-					v := keyInt(k)
-					return (b.Gt == nil || v > *b.Gt) && (b.Gte == nil || v >= *b.Gte)
-				},
-				func(k uint64) bool {
-					v := keyInt(k)
-					return b.Lt != nil && v >= *b.Lt || b.Lte != nil && v > *b.Lte
-				})), true
+			return exact(ranged(x.order, bounds[int64](t.micros()), keyInt)), true
 		}
 	case x.schema.Type == "geo":
 		var b bound
@@ -368,17 +359,11 @@ func (x *Index) test(t Test) (b bound, ok bool) {
 	return other, true
 }
 
-// numbers returns the slots with a key whose number is in a range.
-func (x *Index) numbers(t Range, number func(uint64) float64) *roaring.Bitmap {
-	return x.order.between(
-		func(k uint64) bool {
-			v := number(k)
-			return (t.Gt == nil || v > *t.Gt) && (t.Gte == nil || v >= *t.Gte)
-		},
-		func(k uint64) bool {
-			v := number(k)
-			return t.Lt != nil && !(v < *t.Lt) || t.Lte != nil && !(v <= *t.Lte)
-		})
+// ranged returns the slots with a key whose number is within bounds.
+func ranged[T int64 | float64](o *ordered, b bounds[T], number func(key uint64) T) *roaring.Bitmap {
+	return o.between(
+		func(k uint64) bool { return within(number(k), nil, b.Gt, b.Gte, nil) },
+		func(k uint64) bool { return !within(number(k), b.Lt, nil, nil, b.Lte) })
 }
 
 // equals returns the slots with one of some integers.

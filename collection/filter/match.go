@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latent-go/latent/collection/point"
 	"github.com/latent-go/latent/collection/text"
@@ -262,13 +263,8 @@ func element(t Test, words *text.Tokenizer) func(any) bool {
 		return str(func(s string) bool { return strings.HasPrefix(s, string(t)) })
 	case Range:
 		return func(v any) bool {
-			switch v := v.(type) {
-			case int64:
-				return t.has(float64(v))
-			case float64:
-				return t.has(v)
-			}
-			return false
+			x, is := float(v)
+			return is && t.has(x)
 		}
 	case Times:
 		b := t.micros()
@@ -328,18 +324,15 @@ func (t ValuesCount) has(n int) bool { return within(n, t.Lt, t.Gt, t.Gte, t.Lte
 // span is Times in microseconds.
 type span bounds[int64]
 
-func (t Times) micros() (b span) {
-	for _, p := range []struct {
-		to   **int64
-		from interface{ UnixMicro() int64 }
-		set  bool
-	}{{&b.Lt, t.Lt, t.Lt != nil}, {&b.Gt, t.Gt, t.Gt != nil}, {&b.Gte, t.Gte, t.Gte != nil}, {&b.Lte, t.Lte, t.Lte != nil}} {
-		if p.set {
-			v := p.from.UnixMicro()
-			*p.to = &v
+func (t Times) micros() span {
+	of := func(at *time.Time) *int64 {
+		if at == nil {
+			return nil
 		}
+		v := micros(*at)
+		return &v
 	}
-	return b
+	return span{of(t.Lt), of(t.Gt), of(t.Gte), of(t.Lte)}
 }
 
 func (b span) has(v int64) bool { return within(v, b.Lt, b.Gt, b.Gte, b.Lte) }
