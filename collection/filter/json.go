@@ -207,7 +207,7 @@ func (r *reader) field(v any, at string) Condition {
 		case "match":
 			f.Test = r.match(v, at)
 		case "range":
-			f.Test = r.bounds(v, at)
+			f.Test = r.between(v, at)
 		case "geo_bounding_box":
 			m := r.object(v, at, "top_left", "bottom_right")
 			f.Test = GeoBox{r.geo(m["top_left"], at+".top_left"), r.geo(m["bottom_right"], at+".bottom_right")}
@@ -226,15 +226,7 @@ func (r *reader) field(v any, at string) Condition {
 			}
 			f.Test = p
 		case "values_count":
-			m := r.object(v, at, "lt", "gt", "gte", "lte")
-			bound := func(k string) *int {
-				if m[k] == nil {
-					return nil
-				}
-				n := r.count(m[k], at+"."+k)
-				return &n
-			}
-			f.Test = ValuesCount{bound("lt"), bound("gt"), bound("gte"), bound("lte")}
+			f.Test = ValuesCount(boundsOf(r.limits(v, at), at, r.count))
 		case "is_empty":
 			f.Test = Empty(r.bool(v, at))
 		case "is_null":
@@ -304,32 +296,40 @@ func (r *reader) set(v any, at string) (s []string, n []int64) {
 	return s, n
 }
 
-// bounds reads a range of numbers, or of times if one of its bounds is a string.
-func (r *reader) bounds(v any, at string) Test {
-	m := r.object(v, at, "lt", "gt", "gte", "lte")
+// between reads a range of numbers, or of times if one of its bounds is a string.
+func (r *reader) between(v any, at string) Test {
+	m := r.limits(v, at)
 	for _, v := range m {
 		if _, ok := v.(string); ok {
-			bound := func(k string) *time.Time {
-				if m[k] == nil {
-					return nil
-				}
-				t, err := ParseTime(r.string(m[k], at+"."+k))
-				if err != nil {
-					r.fail(at+"."+k, "'%.100v' does not match accepted datetime format (RFC3339). Example: 2014-01-01T00:00:00Z", m[k])
-				}
-				return &t
-			}
-			return Times{bound("lt"), bound("gt"), bound("gte"), bound("lte")}
+			return Times(boundsOf(m, at, r.time))
 		}
 	}
-	bound := func(k string) *float64 {
+	return Range(boundsOf(m, at, r.number))
+}
+
+// limits returns the fields of v as bounds have them, for boundsOf.
+func (r *reader) limits(v any, at string) map[string]any {
+	return r.object(v, at, "lt", "gt", "gte", "lte")
+}
+
+// boundsOf reads each of the bounds that m has.
+func boundsOf[T any](m map[string]any, at string, read func(v any, at string) T) bounds[T] {
+	bound := func(k string) *T {
 		if m[k] == nil {
 			return nil
 		}
-		x := r.number(m[k], at+"."+k)
+		x := read(m[k], at+"."+k)
 		return &x
 	}
-	return Range{bound("lt"), bound("gt"), bound("gte"), bound("lte")}
+	return bounds[T]{bound("lt"), bound("gt"), bound("gte"), bound("lte")}
+}
+
+func (r *reader) time(v any, at string) time.Time {
+	t, err := ParseTime(r.string(v, at))
+	if err != nil {
+		r.fail(at, "'%.100v' does not match accepted datetime format (RFC3339). Example: 2014-01-01T00:00:00Z", v)
+	}
+	return t
 }
 
 func (r *reader) geo(v any, at string) Geo {
