@@ -243,7 +243,7 @@ func (b *bounder) condition(c Condition) bound {
 	case *Filter:
 		return b.filter(c)
 	case Field:
-		if e, ok := c.Test.(Empty); ok && bool(e) && !slices.ContainsFunc(c.Key.list(), func(s step) bool { return s.index == isAll }) {
+		if e, ok := c.Test.(Empty); ok && bool(e) && c.Key.single() {
 			return b.condition(IsEmpty{c.Key})
 		}
 		if ix := b.x.of(c.Key); ix != nil {

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/collection/postings"
 	"github.com/latent-go/latent/collection/text"
@@ -24,20 +22,15 @@ type head struct {
 	Schema Schema `json:"schema"`
 }
 
-func (x *Index) sets() map[string]*roaring.Bitmap {
-	return map[string]*roaring.Bitmap{"some": x.some, "null": x.null, "held": x.held, "odd": x.odd, "many": x.many}
-}
-
 // WriteTo writes the index as an artifact that ReadIndex reads.
 func (x *Index) WriteTo(w io.Writer) (int64, error) {
 	sections := []artifact.Section{artifact.JSON("head", head{x.key, x.schema})}
-	sets := x.sets()
-	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		b, err := sets[name].ToBytes()
+	for i, set := range x.sets() {
+		b, err := set.ToBytes()
 		if err != nil {
 			return 0, err
 		}
-		sections = append(sections, artifact.Section{Name: name, Data: b})
+		sections = append(sections, artifact.Section{Name: setNames[i], Data: b})
 	}
 	switch {
 	case x.terms != nil:
@@ -77,7 +70,8 @@ func indexFromFile(f *artifact.File) (*Index, error) {
 	if err != nil {
 		return nil, f.Reject("%v", err)
 	}
-	for name, set := range x.sets() {
+	for i, set := range x.sets() {
+		name := setNames[i]
 		b, err := f.Raw(name)
 		if err != nil {
 			return nil, err

@@ -204,6 +204,13 @@ func keyFloat(k uint64) float64 {
 	return math.Float64frombits(^k)
 }
 
+// sets are the bitmaps of an index, which setNames names.
+func (x *Index) sets() [5]*roaring.Bitmap {
+	return [...]*roaring.Bitmap{x.held, x.many, x.null, x.odd, x.some}
+}
+
+var setNames = [...]string{"held", "many", "null", "odd", "some"}
+
 // Put takes in the payload of a slot that is not in the index. It keeps nothing of it.
 func (x *Index) Put(slot uint32, payload map[string]any) {
 	v := x.values(payload)
@@ -236,7 +243,7 @@ func (x *Index) Put(slot uint32, payload map[string]any) {
 // Remove takes out a slot that was put in with this payload.
 func (x *Index) Remove(slot uint32, payload map[string]any) {
 	v := x.values(payload)
-	for _, b := range []*roaring.Bitmap{x.some, x.null, x.odd, x.held, x.many} {
+	for _, b := range x.sets() {
 		b.Remove(slot)
 	}
 	for _, s := range v.terms {
@@ -256,7 +263,7 @@ func (x *Index) Remove(slot uint32, payload map[string]any) {
 
 // Forget takes out slots whatever their payload was, in the time that it takes to read the index once.
 func (x *Index) Forget(dead *roaring.Bitmap) {
-	for _, b := range []*roaring.Bitmap{x.some, x.null, x.odd, x.held, x.many} {
+	for _, b := range x.sets() {
 		b.AndNot(dead)
 	}
 	maps.DeleteFunc(x.terms, func(_ string, s *postings.Set) bool {
@@ -284,10 +291,9 @@ var none = roaring.New() // not to be changed
 
 // test bounds the slots for which a test of the field holds; false if the index cannot say anything.
 func (x *Index) test(t Test) (b bound, ok bool) {
-	single := !slices.ContainsFunc(x.key.list(), func(s step) bool { return s.index == isAll })
 	switch t := t.(type) {
 	case Empty:
-		if single && !bool(t) {
+		if x.key.single() && !bool(t) {
 			return exact(x.some), true
 		}
 		return b, false
@@ -478,7 +484,7 @@ func (x *Index) testText(t Test, other bound) bound {
 // SizeBytes is about what the index takes in memory.
 func (x *Index) SizeBytes() int64 {
 	n := uint64(0)
-	for _, b := range []*roaring.Bitmap{x.some, x.null, x.odd, x.held, x.many} {
+	for _, b := range x.sets() {
 		n += b.GetSizeInBytes()
 	}
 	for s, t := range x.terms {

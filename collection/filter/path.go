@@ -184,6 +184,11 @@ func visit(v any, steps []step, see func(any) bool) bool {
 	return true
 }
 
+// single says whether the path leads to one value at most.
+func (p Path) single() bool {
+	return !slices.ContainsFunc(p.list(), func(s step) bool { return s.index == isAll })
+}
+
 // every is the path with [] at its end.
 func (p Path) every() Path {
 	s := p.list()
