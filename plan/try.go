@@ -106,10 +106,7 @@ func (u *tuner) tryLists(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	enough := slices.IndexFunc(found, func(f []float64) bool { return interval(f, u.K).Lo >= u.Recall })
-	if enough < 0 {
-		enough = len(found) - 1
-	}
+	enough := u.enough(found)
 	for _, rerank := range ladderReranks[enough:min(enough+2, len(ladderReranks))] {
 		one := *ix
 		if one.plan.Rerank = rerank; rerank == 0 {
@@ -215,15 +212,9 @@ func (u *tuner) tryCodes(ctx context.Context, p Plan) (Trial, error) {
 	if err != nil {
 		return Trial{}, err
 	}
-	var r Recall
-	for i, rerank := range ladderReranks {
-		r = interval(found[i], u.K)
-		ix.plan.Rerank = rerank
-		if r.Lo >= u.Recall {
-			break
-		}
-	}
-	if ix.plan.Rerank == 0 {
+	enough := u.enough(found)
+	r := interval(found[enough], u.K)
+	if ix.plan.Rerank = ladderReranks[enough]; ix.plan.Rerank == 0 {
 		ix.full = nil
 	}
 	timed := min(u.tune.Rows, flatTimed)
@@ -235,6 +226,15 @@ func (u *tuner) tryCodes(ctx context.Context, p Plan) (Trial, error) {
 	trial := Trial{Plan: ix.plan, Recall: r, Met: r.Lo >= u.Recall, BuildSeconds: seconds}
 	u.keep(trial, ix)
 	return trial, nil
+}
+
+// enough is the least step of re-ranking that finds enough, by what candidates returned; the last if none does.
+func (u *tuner) enough(found [][]float64) int {
+	i := slices.IndexFunc(found, func(f []float64) bool { return interval(f, u.K).Lo >= u.Recall })
+	if i < 0 {
+		return len(found) - 1
+	}
+	return i
 }
 
 // candidates returns for each step of re-ranking and each tuning query the recall that re-ranking so many candidates
