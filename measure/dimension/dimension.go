@@ -176,12 +176,11 @@ func (c center) apply(x vec.Matrix) vec.Matrix {
 // far larger than most, such as a broken one of 1e30, have no say in either: in the mean of all they would leave the others
 // no digits to differ in. What then lies beyond 2^40 keeps its direction and is brought back to there.
 func level(x vec.Matrix) (vec.Matrix, float64) {
-	const most, far = 8, 40 // powers of two
-	size := make([]int, x.Rows)
+	const most = 8 // powers of two
 	var sizes []int
-	for i := range size {
-		if size[i] = exponent(x.Row(i)); size[i] > math.MinInt {
-			sizes = append(sizes, size[i])
+	for i := range x.Rows {
+		if e, ok := rows.Size(x.Row(i)); ok {
+			sizes = append(sizes, e)
 		}
 	}
 	if len(sizes) == 0 {
@@ -189,8 +188,8 @@ func level(x vec.Matrix) (vec.Matrix, float64) {
 	}
 	slices.Sort(sizes)
 	var keep []int
-	for i, e := range size {
-		if e <= sizes[len(sizes)/2]+most {
+	for i := range x.Rows {
+		if e, ok := rows.Size(x.Row(i)); !ok || e <= sizes[len(sizes)/2]+most {
 			keep = append(keep, i)
 		}
 	}
@@ -204,27 +203,14 @@ func level(x vec.Matrix) (vec.Matrix, float64) {
 			largest = max(largest, math.Abs(line[j]))
 		}
 		back := 1.0
-		if _, e := math.Frexp(largest); e > far {
-			back = math.Ldexp(1, far-e)
+		if _, e := math.Frexp(largest); e > rows.Far {
+			back = math.Ldexp(1, rows.Far-e)
 		}
 		for j, v := range line {
 			y.Row(i)[j] = float32(v * back)
 		}
 	}
 	return y, c.scale
-}
-
-// exponent is that of the power of two next above the largest value, the least int if all are 0.
-func exponent(row []float32) int {
-	var largest float32
-	for _, v := range row {
-		largest = max(largest, v, -v)
-	}
-	if largest == 0 {
-		return math.MinInt
-	}
-	_, e := math.Frexp(float64(largest))
-	return e
 }
 
 // k returns the neighbourhood that o asks for, or what the points allow.

@@ -23,15 +23,15 @@ func Unit(x vec.Matrix) vec.Matrix {
 
 // Exponent is the power of two that Unit divides by, 0 for none.
 func Exponent(x vec.Matrix) int {
-	e, ok := exponent(x.Data)
+	e, ok := Size(x.Data)
 	if !ok || e > -16 && e <= 16 {
 		return 0
 	}
 	return e
 }
 
-// far is how many powers of two above the median row Level lets a row reach: its square is far within float32.
-const far = 40
+// Far is how many powers of two above the median row Level lets a row reach: its square is far within float32.
+const Far = 40
 
 // Level returns rows that have the same neighbours as those of x, at a scale where squares are within float32: the median
 // row at 1, by a power of two. A row more than 2^40 times as large keeps its direction and is brought back to there, which
@@ -39,7 +39,7 @@ const far = 40
 func Level(x vec.Matrix) vec.Matrix {
 	var sizes []int
 	for i := range x.Rows {
-		if e, ok := exponent(x.Row(i)); ok {
+		if e, ok := Size(x.Row(i)); ok {
 			sizes = append(sizes, e)
 		}
 	}
@@ -48,13 +48,13 @@ func Level(x vec.Matrix) vec.Matrix {
 	}
 	slices.Sort(sizes)
 	middle := sizes[len(sizes)/2]
-	if last := sizes[len(sizes)-1]; middle > -16 && middle <= 16 && last <= far {
+	if last := sizes[len(sizes)-1]; middle > -16 && middle <= 16 && last <= Far {
 		return x
 	}
 	y := vec.NewMatrix(x.Rows, x.Cols)
 	for i := range x.Rows {
-		e, _ := exponent(x.Row(i))
-		e = max(middle, e-far)
+		e, _ := Size(x.Row(i))
+		e = max(middle, e-Far)
 		for j, v := range x.Row(i) {
 			y.Row(i)[j] = float32(math.Ldexp(float64(v), -e))
 		}
@@ -62,8 +62,8 @@ func Level(x vec.Matrix) vec.Matrix {
 	return y
 }
 
-// exponent is that of the power of two next above the largest value, false if all are 0.
-func exponent(values []float32) (int, bool) {
+// Size is the exponent of the power of two next above the largest value, false if all are 0.
+func Size(values []float32) (int, bool) {
 	var largest float32
 	for _, v := range values {
 		largest = max(largest, v, -v)

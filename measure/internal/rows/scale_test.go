@@ -37,7 +37,7 @@ func TestLevel(t *testing.T) {
 		}
 		got := Level(y)
 		// The median of the rows that are not 0 has its largest value between ½ and 1.
-		if !slices.Equal(got.Data[:8], []float32{0.25, 0.125, 0, 0, 0.1875, 0.5, 0.25, 0.25}) || got.Row(4)[0] > 1<<far || got.Row(4)[0] < 1<<(far-1) || got.Row(4)[0] != 2*got.Row(4)[1] {
+		if !slices.Equal(got.Data[:8], []float32{0.25, 0.125, 0, 0, 0.1875, 0.5, 0.25, 0.25}) || got.Row(4)[0] > 1<<Far || got.Row(4)[0] < 1<<(Far-1) || got.Row(4)[0] != 2*got.Row(4)[1] {
 			t.Errorf("scale 2^%d: %v", e, got.Data)
 		}
 	}
