@@ -73,11 +73,8 @@ func safetensorsHeader(src *source) (map[string]tensor, int64, error) {
 // several is of one row.
 func (t tensor) layout(src *source, name string, start int64) (layout, error) {
 	shape := t.Shape
-	if len(shape) < 2 {
+	for len(shape) < 2 {
 		shape = append([]uint64{1}, shape...)
-	}
-	if len(shape) < 2 {
-		shape = []uint64{1, 1}
 	}
 	l, err := newLayout(src, tensorNumbers[t.Type], false, start+int64(t.Offsets[0]), shape, false)
 	if err != nil {
