@@ -62,16 +62,7 @@ func (d *Documents) WriteTo(w io.Writer) (int64, error) {
 // OpenDocuments opens documents that WriteTo wrote to a file, memory-mapped; codecs are those of package scalar. What is
 // no sound file gives *artifact.CorruptError. Close them when done.
 func OpenDocuments(path string) (*Documents, error) {
-	f, err := artifact.Open(path, kind, version)
-	if err != nil {
-		return nil, err
-	}
-	d, err := documentsFrom(f)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return d, nil
+	return artifact.LoadFile(path, kind, version, documentsFrom)
 }
 
 func documentsFrom(f *artifact.File) (*Documents, error) {
