@@ -42,6 +42,7 @@ func main() {
 // request is what peers.py asks for: an index to be built, or its queries to be searched.
 type request struct {
 	Build  string `json:"build"` // a plan
+	K      int    `json:"k"`     // neighbours
 	Effort int    `json:"effort"`
 	Rerank int    `json:"rerank"`
 	Batch  bool   `json:"batch"` // all queries in one call
@@ -56,8 +57,6 @@ type answer struct {
 	Distances   float64 `json:"distances,omitempty"`    // computed, a query
 	Error       string  `json:"error,omitempty"`
 }
-
-const k = 10
 
 func work(basePath, queryPath, metric, idsPath string) error {
 	m, err := vec.ParseMetric(metric)
@@ -112,7 +111,7 @@ func (w *worker) do(r request) (a answer, err error) {
 		}
 		return answer{Wall: time.Since(wall).Seconds(), CPU: processTime() - cpu, Bytes: w.index.SizeBytes(), RerankBytes: w.index.RerankBytes()}, nil
 	}
-	q := index.Query{K: k, Effort: r.Effort, Rerank: r.Rerank}
+	q := index.Query{K: r.K, Effort: r.Effort, Rerank: r.Rerank}
 	results := make([]index.Result, w.queries.Rows)
 	wall, cpu := time.Now(), processTime()
 	if r.Batch {
@@ -127,10 +126,10 @@ func (w *worker) do(r request) (a answer, err error) {
 		}
 	}
 	a = answer{Wall: time.Since(wall).Seconds(), CPU: processTime() - cpu}
-	found := make([]uint32, 0, k*len(results))
+	found := make([]uint32, 0, r.K*len(results))
 	for _, res := range results {
 		a.Distances += float64(res.Distances) / float64(len(results))
-		for j := range k {
+		for j := range r.K {
 			id := ^uint32(0) // where there is no hit
 			if j < len(res.Hits) {
 				id = res.Hits[j].ID
