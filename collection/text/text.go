@@ -3,7 +3,7 @@
 //
 //	ix := text.New(text.Options{})
 //	ix.Add(7, "the quick brown fox")
-//	hits := ix.Search("quick fox", live, 10)
+//	hits := ix.Search("quick fox", live, live, 10)
 package text
 
 import (
