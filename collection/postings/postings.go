@@ -4,6 +4,7 @@ package postings
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -47,6 +48,28 @@ func (l *List[W]) Forget(dead *roaring.Bitmap) {
 	}
 	l.Slots, l.Weights = l.Slots[:n], l.Weights[:n]
 }
+
+// Count is how many of the slots are in keep. A nil List has none.
+func (l *List[W]) Count(keep *roaring.Bitmap) int {
+	if l == nil {
+		return 0
+	}
+	return count(l.Slots, keep)
+}
+
+func count(slots []uint32, keep *roaring.Bitmap) (n int) {
+	for _, slot := range slots {
+		if keep.Contains(slot) {
+			n++
+		}
+	}
+	return n
+}
+
+// IDF is the inverse document frequency of what n of all slots have, as Lucene has it, which is never negative:
+//
+//	ln(1 + (all − n + ½) / (n + ½))
+func IDF(all, n float64) float64 { return math.Log1p((all - n + 0.5) / (n + 0.5)) }
 
 // Hit is a slot and its score.
 type Hit struct {
@@ -199,13 +222,7 @@ func (s *Set) Count(keep *roaring.Bitmap) int {
 	if s.many != nil {
 		return int(s.many.AndCardinality(keep))
 	}
-	n := 0
-	for _, slot := range s.few {
-		if keep.Contains(slot) {
-			n++
-		}
-	}
-	return n
+	return count(s.few, keep)
 }
 
 // AddTo puts the slots into b.

@@ -8,7 +8,6 @@ package sparse
 import (
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 
@@ -97,15 +96,7 @@ func (x *Index) weights(q point.Sparse, live *roaring.Bitmap) []float64 {
 	for i, v := range q.Values {
 		w[i] = float64(v)
 		if x.o.IDF {
-			n := 0.0
-			if l := x.dims[q.Indices[i]]; l != nil {
-				for _, slot := range l.Slots {
-					if live.Contains(slot) {
-						n++
-					}
-				}
-			}
-			w[i] *= math.Log1p((all - n + 0.5) / (n + 0.5))
+			w[i] *= postings.IDF(all, float64(x.dims[q.Indices[i]].Count(live)))
 		}
 	}
 	return w

@@ -147,13 +147,7 @@ func (x *Index) Search(query string, live, keep *roaring.Bitmap, k int) []postin
 		if l == nil {
 			continue
 		}
-		df := 0.0
-		for _, slot := range l.Slots {
-			if live.Contains(slot) {
-				df++
-			}
-		}
-		idf := times[w] * math.Log1p((all.texts-df+0.5)/(df+0.5))
+		idf := times[w] * postings.IDF(all.texts, float64(l.Count(live)))
 		for i, slot := range l.Slots {
 			if keep.Contains(slot) {
 				tf := float64(l.Weights[i])
