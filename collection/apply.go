@@ -629,7 +629,7 @@ func (c *Collection) bear(slot uint32, id point.ID, vs stored) {
 	}
 	for _, s := range c.sparse {
 		if v, ok := vs.of(s.uid); ok {
-			s.put(slot, v)
+			s.ix.Put(slot, *v.Sparse)
 		}
 	}
 }

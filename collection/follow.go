@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -37,22 +36,15 @@ func isFollowerFile(name string) bool {
 	return strings.HasPrefix(name, fieldPrefix) || strings.HasPrefix(name, sparsePrefix)
 }
 
-// sparseSpace is one named sparse vector. Who searches it holds mu for reading.
+// sparseSpace is one named sparse vector.
 type sparseSpace struct {
 	uid    uint32
 	config SparseConfig
-	mu     sync.RWMutex
-	ix     *sparse.Index
+	ix     *sparse.Index // has a lock of its own
 }
 
 func newSparseSpace(uid uint32, c SparseConfig) *sparseSpace {
 	return &sparseSpace{uid: uid, config: c, ix: sparse.New(sparse.Options{IDF: c.IDF})}
-}
-
-func (s *sparseSpace) put(slot uint32, v point.Vector) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ix.Put(slot, *v.Sparse)
 }
 
 // followerFiles returns the files of a checkpoint at v, which is the newest version. c.write is held, so that there is none
@@ -70,9 +62,7 @@ func (c *Collection) followerFiles(v *view) (map[string][]byte, error) {
 	})
 	for _, s := range v.sparse {
 		var w bytes.Buffer
-		s.mu.RLock()
 		_, err2 := s.ix.WriteTo(&w)
-		s.mu.RUnlock()
 		err = errors.Join(err, err2)
 		parts[fmt.Sprintf("%s%d-%d", sparsePrefix, v.version, s.uid)] = w.Bytes()
 	}
@@ -97,9 +87,7 @@ func (c *Collection) forget() {
 	}
 	c.fields.Forget(dead)
 	for _, s := range spaces {
-		s.mu.Lock()
 		s.ix.Forget(dead)
-		s.mu.Unlock()
 	}
 }
 
@@ -272,7 +260,7 @@ func (c *Collection) feedSparse(ctx context.Context, s *sparseSpace, slots *roar
 			return failed(ErrCorrupt, "vectors of slot %d: %v", slot, err)
 		}
 		if v, ok := vs.of(s.uid); ok {
-			s.put(slot, v)
+			s.ix.Put(slot, *v.Sparse)
 		}
 		return ctx.Err()
 	})
