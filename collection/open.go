@@ -48,7 +48,7 @@ type Collection struct {
 	ids      []point.ID      // by slot
 	spaces   map[string]*space
 	fields   *filter.Fields          // payload indexes, with a lock of their own
-	sparse   map[string]*sparseSpace // sparse vectors, by name
+	sparse   map[string]*sparseSpace // sparse vectors, by name; replaced, never changed: views share it
 	logged   int                     // versions since the last checkpoint
 
 	current  *view

@@ -3,7 +3,6 @@ package collection
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -46,7 +45,7 @@ func (c *Collection) viewLocked() (*view, error) {
 			c: c, snap: c.db.NewSnapshot(), settings: c.settings, version: c.version,
 			n: c.n, live: c.live.Clone(), ids: c.ids[:len(c.ids):len(c.ids)],
 			spaces: make(map[string]*spaceView, len(c.spaces)),
-			sparse: maps.Clone(c.sparse),
+			sparse: c.sparse,
 			refs:   1, // c.current's
 			seq:    c.nextView,
 		}
