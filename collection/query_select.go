@@ -87,10 +87,8 @@ func (s *selection) passes(slot uint32, p point.Payload) bool {
 		if sp, ok := s.v.spaces[name]; ok {
 			return sp.has(slot)
 		}
-		if _, ok := s.v.sparse[name]; ok {
-			return s.v.with(name).Contains(slot)
-		}
-		return false
+		sp, ok := s.v.sparse[name]
+		return ok && sp.ix.Count(roaring.BitmapOf(slot)) > 0
 	}})
 }
 
