@@ -71,17 +71,11 @@ func indexFromFile(f *artifact.File) (*Index, error) {
 		return nil, f.Reject("%v", err)
 	}
 	for i, set := range x.sets() {
-		name := setNames[i]
-		b, err := f.Raw(name)
+		b, err := postings.ReadBitmap(f, setNames[i])
 		if err != nil {
 			return nil, err
 		}
-		if err := set.UnmarshalBinary(b); err != nil {
-			return nil, f.Reject("set %s: %v", name, err)
-		}
-		if err := set.Validate(); err != nil && !set.IsEmpty() {
-			return nil, f.Reject("set %s: %v", name, err)
-		}
+		*set = *b
 	}
 	if x.text != nil {
 		s, err := f.Raw("text")

@@ -153,16 +153,12 @@ func (x *Index) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	dims := slices.Sorted(maps.Keys(x.dims))
-	counts := make([]uint32, len(dims))
-	var slots []uint32
-	var values []float32
+	lists := make([]*postings.List[float32], len(dims))
 	for i, d := range dims {
-		counts[i] = uint32(len(x.dims[d].Slots))
-		slots = append(slots, x.dims[d].Slots...)
-		values = append(values, x.dims[d].Weights...)
+		lists[i] = x.dims[d]
 	}
-	return artifact.Write(w, kind, version, artifact.JSON("options", x.o), artifact.Section{Name: "has", Data: has}, artifact.Numbers("dims", dims),
-		artifact.Numbers("counts", counts), artifact.Numbers("slots", slots), artifact.Numbers("values", values))
+	sections := []artifact.Section{artifact.JSON("options", x.o), {Name: "has", Data: has}, artifact.Numbers("dims", dims)}
+	return artifact.Write(w, kind, version, append(sections, postings.Sections(lists, "values")...)...)
 }
 
 // Read reads an index that WriteTo wrote. What is no sound index gives *artifact.CorruptError.
@@ -173,54 +169,31 @@ func fromFile(f *artifact.File) (*Index, error) {
 	if err := f.Decode("options", &x.o); err != nil {
 		return nil, err
 	}
-	has, err := f.Raw("has")
-	if err != nil {
+	var err error
+	if x.has, err = postings.ReadBitmap(f, "has"); err != nil {
 		return nil, err
-	}
-	if err := x.has.UnmarshalBinary(has); err != nil {
-		return nil, f.Reject("slots: %v", err)
-	}
-	if err := x.has.Validate(); err != nil && !x.has.IsEmpty() {
-		return nil, f.Reject("slots: %v", err)
 	}
 	dims, err := artifact.Slice[uint32](f, "dims")
 	if err != nil {
 		return nil, err
 	}
-	counts, err := artifact.Slice[uint32](f, "counts")
+	lists, err := postings.FromFile[float32](f, "values")
 	if err != nil {
 		return nil, err
 	}
-	slots, err := artifact.Slice[uint32](f, "slots")
-	if err != nil {
-		return nil, err
+	if len(dims) != len(lists) {
+		return nil, f.Reject("%d indices with %d counts", len(dims), len(lists))
 	}
-	values, err := artifact.Slice[float32](f, "values")
-	if err != nil {
-		return nil, err
-	}
-	if len(dims) != len(counts) || len(slots) != len(values) {
-		return nil, f.Reject("%d indices with %d counts, %d slots with %d values", len(dims), len(counts), len(slots), len(values))
-	}
-	slots, values = slices.Clone(slots), slices.Clone(values)
-	lists := make([]postings.List[float32], len(dims))
 	for i, d := range dims {
-		c := counts[i]
-		if int64(c) > int64(len(slots)) || x.dims[d] != nil {
-			return nil, f.Reject("index %d is cut short, or met twice", d)
+		if x.dims[d] != nil {
+			return nil, f.Reject("index %d is met twice", d)
 		}
-		s := slots[:c:c]
-		for j := range s {
-			if !x.has.Contains(s[j]) || j > 0 && s[j-1] >= s[j] {
-				return nil, f.Reject("index %d has slot %d, which is out of order or has no vector", d, s[j])
+		for _, slot := range lists[i].Slots {
+			if !x.has.Contains(slot) {
+				return nil, f.Reject("index %d has slot %d, which has no vector", d, slot)
 			}
 		}
-		lists[i] = postings.List[float32]{Slots: s, Weights: values[:c:c]}
 		x.dims[d] = &lists[i]
-		slots, values = slots[c:], values[c:]
-	}
-	if len(slots) > 0 {
-		return nil, f.Reject("%d slots are left over", len(slots))
 	}
 	return x, nil
 }

@@ -184,18 +184,14 @@ const kind, version = "text", 1
 // WriteTo writes the index as an artifact that Read reads.
 func (x *Index) WriteTo(w io.Writer) (int64, error) {
 	var names []byte
-	var slots []uint32
-	var counts []uint32
-	var weights []uint16
+	var lists []*postings.List[uint16]
 	for _, t := range slices.Sorted(maps.Keys(x.terms)) {
-		l := x.terms[t]
 		names = append(binary.AppendUvarint(names, uint64(len(t))), t...)
-		counts = append(counts, uint32(len(l.Slots)))
-		slots = append(slots, l.Slots...)
-		weights = append(weights, l.Weights...)
+		lists = append(lists, x.terms[t])
 	}
-	return artifact.Write(w, kind, version, artifact.JSON("options", x.o), artifact.Section{Name: "terms", Data: names},
-		artifact.Numbers("counts", counts), artifact.Numbers("slots", slots), artifact.Numbers("weights", weights), artifact.Numbers("length", x.length))
+	sections := []artifact.Section{artifact.JSON("options", x.o), {Name: "terms", Data: names}}
+	sections = append(sections, postings.Sections(lists, "weights")...)
+	return artifact.Write(w, kind, version, append(sections, artifact.Numbers("length", x.length))...)
 }
 
 // Read reads an index that WriteTo wrote. What is no sound index gives *artifact.CorruptError.
@@ -211,15 +207,7 @@ func fromFile(f *artifact.File) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	counts, err := artifact.Slice[uint32](f, "counts")
-	if err != nil {
-		return nil, err
-	}
-	slots, err := artifact.Slice[uint32](f, "slots")
-	if err != nil {
-		return nil, err
-	}
-	weights, err := artifact.Slice[uint16](f, "weights")
+	lists, err := postings.FromFile[uint16](f, "weights")
 	if err != nil {
 		return nil, err
 	}
@@ -227,30 +215,21 @@ func fromFile(f *artifact.File) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(weights) != len(slots) {
-		return nil, f.Reject("%d weights of %d slots", len(weights), len(slots))
-	}
 	x.length = slices.Clone(length)
-	slots, weights = slices.Clone(slots), slices.Clone(weights)
-	x.terms = make(map[string]*postings.List[uint16], len(counts))
-	lists := make([]postings.List[uint16], len(counts))
-	for i, c := range counts {
+	x.terms = make(map[string]*postings.List[uint16], len(lists))
+	for i := range lists {
 		n, size := binary.Uvarint(names)
-		if size <= 0 || n > uint64(len(names)-size) || int64(c) > int64(len(slots)) {
-			return nil, f.Reject("word %d of %d is cut short", i, len(counts))
+		if size <= 0 || n > uint64(len(names)-size) {
+			return nil, f.Reject("word %d of %d is cut short", i, len(lists))
 		}
-		s := slots[:c:c]
-		for j, slot := range s {
-			if int(slot) >= len(length) || j > 0 && s[j-1] >= slot {
-				return nil, f.Reject("word %d has slot %d after others", i, slot)
-			}
+		if s := lists[i].Slots; len(s) > 0 && int(s[len(s)-1]) >= len(length) {
+			return nil, f.Reject("word %d has slot %d, of %d", i, s[len(s)-1], len(length))
 		}
-		lists[i] = postings.List[uint16]{Slots: s, Weights: weights[:c:c]}
 		x.terms[string(names[size:size+int(n)])] = &lists[i]
-		names, slots, weights = names[size+int(n):], slots[c:], weights[c:]
+		names = names[size+int(n):]
 	}
-	if len(names) > 0 || len(slots) > 0 || len(x.terms) != len(counts) {
-		return nil, f.Reject("%d bytes of words and %d slots are left over", len(names), len(slots))
+	if len(names) > 0 || len(x.terms) != len(lists) {
+		return nil, f.Reject("%d bytes of words are left over, or a word is met twice", len(names))
 	}
 	return x, nil
 }
