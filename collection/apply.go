@@ -273,8 +273,9 @@ type pending struct {
 	id       point.ID
 	was, is  bool // there
 	oldSlot  uint32
-	before   []byte // payload as it was, JSON
-	slot     uint32 // as it will be
+	before   []byte        // payload as it was, JSON
+	had      point.Payload // what before says, if the payload alone changes
+	slot     uint32        // as it will be
 	payload  []byte
 	values   point.Payload // what payload says, if decoded
 	decoded  bool
@@ -349,19 +350,22 @@ func (t *transaction) setPayload(p *pending, values point.Payload) (err error) {
 	return nil
 }
 
-// passes says whether a filter lets a point through as it stands in this transaction.
-func (t *transaction) passes(p *pending, f *filter.Filter) (bool, error) {
+// passing returns what says whether a filter lets a point through as it stands in this transaction.
+func (t *transaction) passing(f *filter.Filter) func(*pending) (bool, error) {
 	if f == nil {
-		return true, nil
+		return func(*pending) (bool, error) { return true, nil }
 	}
-	if err := errors.Join(t.decode(p), t.load(p)); err != nil {
-		return false, err
+	ok := f.Compile(t.c.fields.Tokenizers())
+	return func(p *pending) (bool, error) {
+		if err := errors.Join(t.decode(p), t.load(p)); err != nil {
+			return false, err
+		}
+		return ok(&filter.Subject{ID: p.id, Payload: p.values, Has: func(name string) bool {
+			uid, ok := t.settings.UIDs[name]
+			_, has := p.vectors.of(uid)
+			return ok && has
+		}}), nil
 	}
-	return f.Compile(t.c.fields.Tokenizers())(&filter.Subject{ID: p.id, Payload: p.values, Has: func(name string) bool {
-		uid, ok := t.settings.UIDs[name]
-		_, has := p.vectors.of(uid)
-		return ok && has
-	}}), nil
 }
 
 // selected calls f for each point of a selection that is there. With must, an ID that is not is an error.
@@ -411,11 +415,12 @@ func (t *transaction) matching(f *filter.Filter) ([]point.ID, error) {
 			ids = append(ids, id)
 		}
 	}
+	passes := t.passing(f)
 	for _, p := range t.order {
 		if !p.is {
 			continue
 		}
-		if ok, err := t.passes(p, f); err != nil {
+		if ok, err := passes(p); err != nil {
 			return nil, err
 		} else if ok {
 			ids = append(ids, p.id)
@@ -427,6 +432,7 @@ func (t *transaction) matching(f *filter.Filter) ([]point.ID, error) {
 func (t *transaction) do(op Op, points []ready) error {
 	switch op := op.(type) {
 	case Upsert:
+		passes := t.passing(op.Only)
 		for _, r := range points {
 			p, err := t.point(r.id)
 			if err != nil {
@@ -435,8 +441,8 @@ func (t *transaction) do(op Op, points []ready) error {
 			if p.is && op.Mode == InsertOnly || !p.is && op.Mode == UpdateOnly {
 				continue
 			}
-			if p.is && op.Only != nil {
-				if ok, err := t.passes(p, op.Only); err != nil {
+			if p.is {
+				if ok, err := passes(p); err != nil {
 					return err
 				} else if !ok {
 					continue
@@ -447,6 +453,7 @@ func (t *transaction) do(op Op, points []ready) error {
 		}
 		return nil
 	case SetVectors:
+		passes := t.passing(op.Only)
 		for _, r := range points {
 			p, err := t.point(r.id)
 			if err != nil {
@@ -455,7 +462,7 @@ func (t *transaction) do(op Op, points []ready) error {
 			if !p.is {
 				return failed(ErrNotFound, "No point with id %s found", r.id)
 			}
-			if ok, err := t.passes(p, op.Only); err != nil {
+			if ok, err := passes(p); err != nil {
 				return err
 			} else if !ok {
 				continue
@@ -571,10 +578,12 @@ func (t *transaction) batch() (*pebble.Batch, error) {
 			b.Set(vectorKey(p.slot), value, nil)
 			note(slotBorn, p.slot, p.id)
 		case p.newValue:
+			p.had, _ = decodePayload(p.before)
 			note(slotPayload, p.slot, p.id)
 		default:
 			continue
 		}
+		t.decode(p) // for publish, which holds readers up; what was just encoded or read: no error
 		value = appendRecord(value[:0], record{p.slot, t.version, p.payload})
 		b.Set(key, value, nil)
 	}
@@ -597,12 +606,9 @@ func (t *transaction) publish() {
 		switch {
 		case p.is && p.newRows:
 			c.bear(p.slot, p.id, p.vectors)
-			t.decode(p) // what was just encoded or read: no error
 			c.fields.Put(p.slot, p.values)
 		case p.is && p.newValue:
-			t.decode(p)
-			before, _ := decodePayload(p.before)
-			c.fields.Change(t.version, p.slot, before, p.values)
+			c.fields.Change(t.version, p.slot, p.had, p.values)
 		}
 	}
 	c.version = t.version
