@@ -22,39 +22,34 @@ type files struct{ vfs.FS }
 const category = vfs.DiskWriteCategory("latent")
 
 // write makes a file: beside its place, synced, then renamed.
-func (f files) write(path string, write func(io.Writer) error) (err error) {
+func (f files) write(path string, write func(io.Writer) error) error {
 	tmp := path + ".tmp"
-	w, err := f.Create(tmp, category)
+	err := f.fill(tmp, write)
+	if err == nil {
+		err = f.Rename(tmp, path)
+	}
 	if err != nil {
-		return err
-	}
-	open := true
-	defer func() {
-		if err != nil {
-			if open {
-				w.Close()
-			}
-			f.Remove(tmp)
-		}
-	}()
-	b := bufio.NewWriterSize(owned{w}, 1<<20)
-	if err = write(b); err != nil {
-		return err
-	}
-	if err = b.Flush(); err != nil {
-		return err
-	}
-	if err = w.Sync(); err != nil {
-		return err
-	}
-	open = false
-	if err = w.Close(); err != nil {
-		return err
-	}
-	if err = f.Rename(tmp, path); err != nil {
+		f.Remove(tmp)
 		return err
 	}
 	return f.syncDir(f.PathDir(path))
+}
+
+// fill makes a file that is synced, but not its name.
+func (f files) fill(path string, write func(io.Writer) error) error {
+	w, err := f.Create(path, category)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(owned{w}, 1<<20)
+	err = write(b)
+	if err == nil {
+		err = b.Flush()
+	}
+	if err == nil {
+		err = w.Sync()
+	}
+	return errors.Join(err, w.Close())
 }
 
 // owned hands a File copies of what is written: a vfs.File may change what it is given.

@@ -2,7 +2,6 @@ package collection
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"path"
@@ -301,14 +299,17 @@ type packer struct {
 
 func newPacker(w io.Writer, now time.Time) *packer { return &packer{tar: tar.NewWriter(w), now: now} }
 
-func (p *packer) bytes(name string, b []byte) error {
-	sum := sha256.Sum256(b)
-	fmt.Fprintf(&p.sums, "%x  %s\n", sum, name)
-	if err := p.tar.WriteHeader(&tar.Header{Name: name, Size: int64(len(b)), Mode: 0o644, ModTime: p.now, Format: tar.FormatPAX}); err != nil {
+// entry writes one file, of size bytes that r gives.
+func (p *packer) entry(name string, size int64, r io.Reader) error {
+	if err := p.tar.WriteHeader(&tar.Header{Name: name, Size: size, Mode: 0o644, ModTime: p.now, Format: tar.FormatPAX}); err != nil {
 		return err
 	}
-	_, err := p.tar.Write(b)
-	return err
+	sum := sha256.New()
+	if _, err := io.CopyN(io.MultiWriter(p.tar, sum), r, size); err != nil {
+		return err
+	}
+	fmt.Fprintf(&p.sums, "%x  %s\n", sum.Sum(nil), name)
+	return nil
 }
 
 func (p *packer) json(name string, v any) error {
@@ -316,7 +317,8 @@ func (p *packer) json(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return p.bytes(name, append(b, '\n'))
+	b = append(b, '\n')
+	return p.entry(name, int64(len(b)), bytes.NewReader(b))
 }
 
 func (p *packer) file(ctx context.Context, f files, name, from string) error {
@@ -329,15 +331,7 @@ func (p *packer) file(ctx context.Context, f files, name, from string) error {
 		return err
 	}
 	defer r.Close()
-	if err := p.tar.WriteHeader(&tar.Header{Name: name, Size: st.Size(), Mode: 0o644, ModTime: p.now, Format: tar.FormatPAX}); err != nil {
-		return err
-	}
-	sum := sha256.New()
-	if _, err := io.CopyN(io.MultiWriter(p.tar, sum), stoppable{ctx, r}, st.Size()); err != nil {
-		return err
-	}
-	fmt.Fprintf(&p.sums, "%x  %s\n", sum.Sum(nil), name)
-	return nil
+	return p.entry(name, st.Size(), stoppable{ctx, r})
 }
 
 // stoppable is a reader that ends with its context.
@@ -382,8 +376,8 @@ func (p *packer) folder(ctx context.Context, f files, name, from string) error {
 }
 
 func (p *packer) close() error {
-	sums := slices.Clone(p.sums.Bytes())
-	if err := p.bytes(sumsFile, sums); err != nil {
+	sums := slices.Clone(p.sums.Bytes()) // entry goes on with p.sums
+	if err := p.entry(sumsFile, int64(len(sums)), bytes.NewReader(sums)); err != nil {
 		return err
 	}
 	return p.tar.Close()
@@ -496,24 +490,25 @@ func plainPath(name string) bool {
 
 // VerifySnapshot reads a snapshot and checks that it is whole; a checksum, if not "", must be that of the file.
 func VerifySnapshot(r io.Reader, checksum string) error {
-	sum := sha256.New()
-	in := io.TeeReader(r, sum)
-	_, err := unpack(in, func(snapshotMeta, string, io.Reader) error { return nil })
-	return errors.Join(err, compareChecksum(in, sum, checksum))
+	_, err := unpackAs(checksum, r, func(snapshotMeta, string, io.Reader) error { return nil })
+	return err
 }
 
-// compareChecksum reads what is left and compares.
-func compareChecksum(r io.Reader, sum hash.Hash, want string) error {
+// unpackAs is unpack of a file whose checksum is to be want, if that is not "".
+func unpackAs(want string, r io.Reader, put func(meta snapshotMeta, name string, r io.Reader) error) (snapshotMeta, error) {
 	if want == "" {
-		return nil
+		return unpack(r, put)
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
+	sum := sha256.New()
+	in := io.TeeReader(r, sum)
+	meta, err := unpack(in, put)
+	if _, left := io.Copy(io.Discard, in); left != nil {
+		return meta, errors.Join(err, left)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, want) {
-		return failed(ErrInput, "Snapshot checksum mismatch: expected %s, got %s", want, got)
+		err = errors.Join(err, failed(ErrInput, "Snapshot checksum mismatch: expected %s, got %s", want, got))
 	}
-	return nil
+	return meta, err
 }
 
 // Restore makes a collection of a snapshot, under a name of its own or in the place of what is there. It appears whole, when
@@ -536,10 +531,8 @@ func (s *Store) Restore(ctx context.Context, name string, r io.Reader, checksum 
 	if err := s.files.mkdir(dir); err != nil {
 		return err
 	}
-	sum := sha256.New()
-	in := io.TeeReader(stoppable{ctx, r}, sum)
 	folders := map[string]bool{dir: true}
-	meta, err := unpack(in, func(_ snapshotMeta, file string, r io.Reader) error {
+	meta, err := unpackAs(checksum, stoppable{ctx, r}, func(_ snapshotMeta, file string, r io.Reader) error {
 		kind, _, ok := strings.Cut(file, "/")
 		if !ok || kind != pointsDir && kind != derivedDir {
 			return failed(ErrInput, "this is no snapshot of a collection: it holds %q", file)
@@ -551,9 +544,9 @@ func (s *Store) Restore(ctx context.Context, name string, r io.Reader, checksum 
 			}
 			folders[up] = true
 		}
-		return s.copyTo(at, r)
+		return s.files.fill(at, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
 	})
-	if err := errors.Join(err, compareChecksum(in, sum, checksum)); err != nil {
+	if err != nil {
 		return err
 	}
 	if meta.Collection == "" {
@@ -616,36 +609,17 @@ func (s *Store) Restore(ctx context.Context, name string, r io.Reader, checksum 
 	return nil
 }
 
-// copyTo writes a file that is synced, but not its name.
-func (s *Store) copyTo(path string, r io.Reader) (err error) {
-	w, err := s.files.Create(path, category)
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriterSize(owned{w}, 1<<20)
-	_, err = io.Copy(b, r)
-	if err == nil {
-		err = b.Flush()
-	}
-	if err == nil {
-		err = w.Sync()
-	}
-	return errors.Join(err, w.Close())
-}
-
 // RestoreAll restores every collection and the aliases of a snapshot of a whole store. Each collection appears whole or not
 // at all; after an error some may have been restored. Collections that the snapshot does not have stay.
 func (s *Store) RestoreAll(ctx context.Context, r io.Reader, checksum string) error {
-	sum := sha256.New()
-	in := io.TeeReader(r, sum)
-	meta, err := unpack(in, func(meta snapshotMeta, file string, r io.Reader) error {
+	meta, err := unpackAs(checksum, r, func(meta snapshotMeta, file string, r io.Reader) error {
 		name, ok := meta.Collections[file]
 		if !ok {
 			return failed(ErrInput, "this is no snapshot of a whole store: it holds %q", file)
 		}
 		return s.Restore(ctx, name, r, "")
 	})
-	if err := errors.Join(err, compareChecksum(in, sum, checksum)); err != nil {
+	if err != nil {
 		return err
 	}
 	var changes []AliasChange
