@@ -3,6 +3,7 @@ package rpc
 //lint:file-ignore SA1019 older clients send the deprecated fields, and read them
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -261,12 +262,7 @@ func (p points) Scroll(ctx context.Context, r *qdrant.ScrollPoints) (*qdrant.Scr
 	if s.Filter, err = filtering(r.GetFilter()); err != nil {
 		return nil, err
 	}
-	var limit *uint64
-	if r.Limit != nil {
-		n := uint64(*r.Limit)
-		limit = &n
-	}
-	if s.Limit, err = count("limit", limit, wire.Default, 1); err != nil {
+	if s.Limit, err = count("limit", number[uint64](r.Limit), wire.Default, 1); err != nil {
 		return nil, err
 	}
 	if r.Offset != nil {
@@ -351,15 +347,8 @@ type request struct {
 	failed error
 }
 
-func fromQuery(m *qdrant.QueryPoints) (r request) {
-	r.name = m.GetCollectionName()
-	r.query, r.failed = query(m, m.Limit, m.Offset, m.ScoreThreshold, 0)
-	r.query.WithPayload, r.query.WithVector = withPayload(m.GetWithPayload()), withVectors(m.GetWithVectors())
-	return r
-}
-
-// old is what the calls of old have in common.
-type old interface {
+// call is what all calls that ask for hits have in common.
+type call interface {
 	GetCollectionName() string
 	GetFilter() *qdrant.Filter
 	GetParams() *qdrant.SearchParams
@@ -367,7 +356,21 @@ type old interface {
 	GetWithVectors() *qdrant.WithVectorsSelector
 }
 
-func fromOld(m old, limit uint64, offset *uint64, threshold *float32) (r request) {
+func fromQuery(m *qdrant.QueryPoints) request {
+	return fromNew(m, m.Limit, m.Offset, m.ScoreThreshold)
+}
+
+func fromNew(m interface {
+	call
+	spec
+}, limit, offset *uint64, threshold *float32) (r request) {
+	r.name = m.GetCollectionName()
+	r.query, r.failed = query(m, limit, offset, threshold, 0)
+	r.query.WithPayload, r.query.WithVector = withPayload(m.GetWithPayload()), withVectors(m.GetWithVectors())
+	return r
+}
+
+func fromOld(m call, limit uint64, offset *uint64, threshold *float32) (r request) {
 	r.name = m.GetCollectionName()
 	q := &r.query
 	q.ScoreThreshold, q.WithPayload, q.WithVector = threshold, withPayload(m.GetWithPayload()), withVectors(m.GetWithVectors())
@@ -392,10 +395,10 @@ func (r request) asking(a collection.Ask, err error, using string, from *qdrant.
 	return r
 }
 
-func (r request) grouped(key string, size uint64, with *qdrant.WithLookup) request {
+func (r request) grouped(key string, size *uint64, with *qdrant.WithLookup) request {
 	r.by.Key, r.by.Limit = key, r.query.Limit
 	var err error
-	if r.by.Size, err = count("group_size", &size, wire.DefaultSize, 1); err == nil && key == "" {
+	if r.by.Size, err = count("group_size", size, wire.DefaultSize, 1); err == nil && key == "" {
 		err = wire.Refuse("group_by", "must not be empty")
 	}
 	if with != nil {
@@ -423,11 +426,11 @@ func fromRecommend(m *qdrant.RecommendPoints) request {
 }
 
 func recommendOld(pos []*qdrant.PointId, posV []*qdrant.Vector, neg []*qdrant.PointId, negV []*qdrant.Vector, how qdrant.RecommendStrategy) (collection.Ask, error) {
-	a, err := recommend(nil, nil, how)
-	if err != nil {
+	var r collection.Recommend
+	var err error
+	if r.Strategy, err = strategy(how); err != nil {
 		return nil, err
 	}
-	r := a.(collection.Recommend)
 	if r.Positive, err = examples(pos, posV); err != nil {
 		return nil, err
 	}
@@ -475,11 +478,7 @@ func fromDiscover(m *qdrant.DiscoverPoints) request {
 	for _, c := range m.GetContext() {
 		pos, e1 := example(c.GetPositive())
 		neg, e2 := example(c.GetNegative())
-		for _, e := range []error{e1, e2} {
-			if err == nil {
-				err = e
-			}
-		}
+		err = cmp.Or(err, e1, e2)
 		d.Context = append(d.Context, collection.ContextPair{Positive: pos, Negative: neg})
 	}
 	return fromOld(m, m.GetLimit(), m.Offset, nil).asking(d, err, m.GetUsing(), m.GetLookupFrom())
@@ -549,7 +548,7 @@ func (p points) groups(ctx context.Context, r request) (*qdrant.GroupsResult, er
 			}
 		}
 		if g.Lookup != nil {
-			one.Lookup = toRetrieved([]collection.Hit{{Point: *g.Lookup}})[0]
+			one.Lookup = toRecord(*g.Lookup)
 		}
 		out.Groups = append(out.Groups, one)
 	}
@@ -576,15 +575,8 @@ func (p points) QueryBatch(ctx context.Context, m *qdrant.QueryBatchPoints) (*qd
 
 func (p points) QueryGroups(ctx context.Context, m *qdrant.QueryPointGroups) (*qdrant.QueryGroupsResponse, error) {
 	start := time.Now()
-	var r request
-	r.name = m.GetCollectionName()
-	r.query, r.failed = query(m, m.Limit, nil, m.ScoreThreshold, 0)
-	r.query.WithPayload, r.query.WithVector = withPayload(m.GetWithPayload()), withVectors(m.GetWithVectors())
-	size := uint64(wire.DefaultSize)
-	if m.GroupSize != nil {
-		size = *m.GroupSize
-	}
-	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), size, m.GetWithLookup()))
+	r := fromNew(m, m.Limit, nil, m.ScoreThreshold)
+	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), m.GroupSize, m.GetWithLookup()))
 	if err != nil {
 		return nil, err
 	}
@@ -613,7 +605,7 @@ func (p points) SearchGroups(ctx context.Context, m *qdrant.SearchPointGroups) (
 	start := time.Now()
 	a, err := nearest(m.GetVector(), m.GetSparseIndices())
 	r := fromOld(m, uint64(m.GetLimit()), nil, m.ScoreThreshold).asking(a, err, m.GetVectorName(), nil)
-	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), uint64(m.GetGroupSize()), m.GetWithLookup()))
+	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), number[uint64](&m.GroupSize), m.GetWithLookup()))
 	if err != nil {
 		return nil, err
 	}
@@ -642,7 +634,7 @@ func (p points) RecommendGroups(ctx context.Context, m *qdrant.RecommendPointGro
 	start := time.Now()
 	a, err := recommendOld(m.GetPositive(), m.GetPositiveVectors(), m.GetNegative(), m.GetNegativeVectors(), m.GetStrategy())
 	r := fromOld(m, uint64(m.GetLimit()), nil, m.ScoreThreshold).asking(a, err, m.GetUsing(), m.GetLookupFrom())
-	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), uint64(m.GetGroupSize()), m.GetWithLookup()))
+	res, err := p.groups(ctx, r.grouped(m.GetGroupBy(), number[uint64](&m.GroupSize), m.GetWithLookup()))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 
 	"github.com/latent-go/latent/collection"
+	"github.com/latent-go/latent/collection/point"
 	"github.com/latent-go/latent/server/wire"
 )
 
@@ -187,10 +188,9 @@ func ask(q *qdrant.Query) (collection.Ask, error) {
 		return nil, wire.Errorf(wire.BadInput, "unknown fusion %v", v.Fusion)
 	case *qdrant.Query_Rrf:
 		f := collection.Fusion{Method: "rrf", Weights: v.Rrf.GetWeights()}
-		if v.Rrf != nil && v.Rrf.K != nil {
-			k := uint64(*v.Rrf.K)
+		if v.Rrf != nil {
 			var err error
-			if f.K, err = count("rrf.k", &k, 0, 1); err != nil {
+			if f.K, err = count("rrf.k", number[uint64](v.Rrf.K), 0, 1); err != nil {
 				return nil, err
 			}
 		}
@@ -214,13 +214,20 @@ func recommend(positive, negative []*qdrant.VectorInput, how qdrant.RecommendStr
 	if err != nil {
 		return nil, err
 	}
-	names := map[qdrant.RecommendStrategy]string{qdrant.RecommendStrategy_AverageVector: "average_vector",
-		qdrant.RecommendStrategy_BestScore: "best_score", qdrant.RecommendStrategy_SumScores: "sum_scores"}
-	name, ok := names[how]
-	if !ok {
-		return nil, wire.Errorf(wire.BadInput, "unknown recommend strategy %v", how)
+	name, err := strategy(how)
+	return collection.Recommend{Positive: pos, Negative: neg, Strategy: name}, err
+}
+
+func strategy(s qdrant.RecommendStrategy) (string, error) {
+	switch s {
+	case qdrant.RecommendStrategy_AverageVector:
+		return "average_vector", nil
+	case qdrant.RecommendStrategy_BestScore:
+		return "best_score", nil
+	case qdrant.RecommendStrategy_SumScores:
+		return "sum_scores", nil
 	}
-	return collection.Recommend{Positive: pos, Negative: neg, Strategy: name}, nil
+	return "", wire.Errorf(wire.BadInput, "unknown recommend strategy %v", s)
 }
 
 func orderBy(o *qdrant.OrderBy) (*collection.OrderBy, error) {
@@ -241,14 +248,10 @@ func orderBy(o *qdrant.OrderBy) (*collection.OrderBy, error) {
 	return out, nil
 }
 
-func toHit(h collection.Hit) *qdrant.ScoredPoint {
-	return &qdrant.ScoredPoint{Id: toID(h.ID), Payload: toPayload(h.Payload), Score: h.Score, Version: h.Version, Vectors: toVectors(h.Vectors)}
-}
-
 func toHits(hits []collection.Hit) []*qdrant.ScoredPoint {
 	out := make([]*qdrant.ScoredPoint, len(hits))
 	for i, h := range hits {
-		out[i] = toHit(h)
+		out[i] = &qdrant.ScoredPoint{Id: toID(h.ID), Payload: toPayload(h.Payload), Score: h.Score, Version: h.Version, Vectors: toVectors(h.Vectors)}
 	}
 	return out
 }
@@ -256,7 +259,11 @@ func toHits(hits []collection.Hit) []*qdrant.ScoredPoint {
 func toRetrieved(hits []collection.Hit) []*qdrant.RetrievedPoint {
 	out := make([]*qdrant.RetrievedPoint, len(hits))
 	for i, h := range hits {
-		out[i] = &qdrant.RetrievedPoint{Id: toID(h.ID), Payload: toPayload(h.Payload), Vectors: toVectors(h.Vectors)}
+		out[i] = toRecord(h.Point)
 	}
 	return out
+}
+
+func toRecord(p point.Point) *qdrant.RetrievedPoint {
+	return &qdrant.RetrievedPoint{Id: toID(p.ID), Payload: toPayload(p.Payload), Vectors: toVectors(p.Vectors)}
 }
