@@ -116,8 +116,11 @@ func start(o options) (*process, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = slices.Max(connections)
 	p.http = &http.Client{Transport: t}
-	p.c, err = client.New(a.HTTP, client.Options{HTTP: p.http, Timeout: 10 * time.Minute})
-	return p, err
+	if p.c, err = client.New(a.HTTP, client.Options{HTTP: p.http, Timeout: 10 * time.Minute}); err != nil {
+		p.cmd.Process.Kill()
+		return nil, err
+	}
+	return p, nil
 }
 
 // stop ends the process in order, and says how long that took.
@@ -253,9 +256,11 @@ func load(ctx context.Context, o options) error {
 			p.cmd.Process.Kill()
 			p.cmd.Wait()
 		}
-		if p, err = start(o); err != nil {
+		again, err := start(o)
+		if err != nil {
 			return err
 		}
+		p = again
 		hits, err := p.c.Query(ctx, name, client.Query{Query: client.Near(q.Row(0)), Limit: k})
 		if err != nil || len(hits) != min(k, x.Rows) {
 			return fmt.Errorf("first answer after the restart: %d hits: %v", len(hits), err)
@@ -301,20 +306,48 @@ func timed(n int, d time.Duration, do func(worker, i int) error) (told, error) {
 	return told{"connections": n, "requests": len(each), "per_second": float64(len(each)) / took.Seconds(), "p50_ms": at(.5), "p99_ms": at(.99), "max_ms": at(1)}, nil
 }
 
-func search(ctx context.Context, o options) error {
+// resume starts the server of a store that import left, and returns it when all is indexed, with the queries beside it.
+func resume(ctx context.Context, o options) (*process, vec.Matrix, error) {
 	set, err := dataset.Load(o.dir+".queries.npy", dataset.Options{})
 	if err != nil {
-		return err
+		return nil, vec.Matrix{}, err
 	}
-	q := set.X
 	p, err := start(o)
+	if err != nil {
+		return nil, vec.Matrix{}, err
+	}
+	if err := p.c.Wait(ctx, name); err != nil {
+		p.cmd.Process.Kill()
+		return nil, vec.Matrix{}, err
+	}
+	return p, set.X, nil
+}
+
+// searches times ask, which says how many hits a vector had, with the queries q over each number of connections.
+func searches(measured string, d time.Duration, q vec.Matrix, ask func(v []float32) (hits int, err error)) error {
+	for _, n := range connections {
+		t, err := timed(n, d, func(w, i int) error {
+			hits, err := ask(q.Row((w*131 + i) % q.Rows))
+			if err == nil && hits != k {
+				err = fmt.Errorf("%d hits", hits)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		t["measured"] = measured
+		say(t)
+	}
+	return nil
+}
+
+func search(ctx context.Context, o options) error {
+	p, q, err := resume(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { p.cmd.Process.Kill() }()
-	if err := p.c.Wait(ctx, name); err != nil {
-		return err
-	}
 	plan, err := p.c.Plan(ctx, name)
 	if err != nil {
 		return err
@@ -324,19 +357,11 @@ func search(ctx context.Context, o options) error {
 		return err
 	}
 	say(told{"measured": "recall", "points": plan.Points, "plan": plan.Vectors[""].Plan, "recall": recall.Mean, "lo": recall.Lo, "hi": recall.Hi, "effort": recall.Effort})
-	for _, n := range connections {
-		t, err := timed(n, o.time, func(w, i int) error {
-			hits, err := p.c.Query(ctx, name, client.Query{Query: client.Near(q.Row((w*131 + i) % q.Rows)), Limit: k})
-			if err == nil && len(hits) != k {
-				err = fmt.Errorf("%d hits", len(hits))
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		t["measured"] = "search over HTTP"
-		say(t)
+	if err := searches("search over HTTP", o.time, q, func(v []float32) (int, error) {
+		hits, err := p.c.Query(ctx, name, client.Query{Query: client.Near(v), Limit: k})
+		return len(hits), err
+	}); err != nil {
+		return err
 	}
 	if _, err := p.stop(); err != nil {
 		return err
@@ -351,22 +376,11 @@ func search(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range connections {
-		t, err := timed(n, o.time, func(w, i int) error {
-			v := point.Dense(q.Row((w*131 + i) % q.Rows))
-			hits, err := col.Query(ctx, collection.Query{Ask: collection.Nearest{To: collection.Input{Vector: &v}}, Limit: k})
-			if err == nil && len(hits) != k {
-				err = fmt.Errorf("%d hits", len(hits))
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		t["measured"] = "search in-process"
-		say(t)
-	}
-	return nil
+	return searches("search in-process", o.time, q, func(v []float32) (int, error) {
+		to := point.Dense(v)
+		hits, err := col.Query(ctx, collection.Query{Ask: collection.Nearest{To: collection.Input{Vector: &to}}, Limit: k})
+		return len(hits), err
+	})
 }
 
 func upsert(ctx context.Context, o options) error {
@@ -408,19 +422,11 @@ func upsert(ctx context.Context, o options) error {
 // soak mixes searches, upserts of what is there, changes of payload, deletes and scrolls, and tells twenty times what the
 // process holds: at the start, during, and when it has rested at the end.
 func soak(ctx context.Context, o options) error {
-	set, err := dataset.Load(o.dir+".queries.npy", dataset.Options{})
-	if err != nil {
-		return err
-	}
-	q := set.X
-	p, err := start(o)
+	p, q, err := resume(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { p.cmd.Process.Kill() }()
-	if err := p.c.Wait(ctx, name); err != nil {
-		return err
-	}
 	n, err := p.c.Count(ctx, name, nil)
 	if err != nil {
 		return err
