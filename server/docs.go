@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"html/template"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ func schemaFields(api *huma.OpenAPI, s *huma.Schema, prefix string, depth int) (
 	if s == nil || depth > 2 {
 		return nil
 	}
-	for _, name := range sortedKeys(s.Properties) {
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		f := resolve(api, s.Properties[name])
 		kind, inner, suffix := f.Type, f, "."
 		if f.Type == "array" && f.Items != nil {
@@ -101,13 +102,4 @@ func resolve(api *huma.OpenAPI, s *huma.Schema) *huma.Schema {
 		return api.Components.Schemas.SchemaFromRef(s.Ref)
 	}
 	return s
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

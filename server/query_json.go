@@ -70,7 +70,7 @@ func (b *queryBody) query() (collection.Query, error) {
 func (b *queryBody) groups() (collection.GroupBy, error) {
 	g := collection.GroupBy{Key: b.GroupBy}
 	if b.GroupBy == "" {
-		return g, wire.Errorf(wire.BadFormat, "Format error in JSON body: missing field `group_by`")
+		return g, missing("group_by")
 	}
 	var err error
 	if g.Size, err = wire.Count("group_size", b.GroupSize, wire.DefaultSize, 1); err != nil {
@@ -345,7 +345,7 @@ func (a *ask) UnmarshalJSON(b []byte) error {
 		a.Ask = collection.Recommend{Positive: inputs(o.Recommend.Positive), Negative: inputs(o.Recommend.Negative), Strategy: o.Recommend.Strategy}
 	case o.Discover != nil:
 		if o.Discover.Target == nil {
-			return wire.Errorf(wire.BadFormat, "Format error in JSON body: missing field `target`")
+			return missing("target")
 		}
 		ps, err := pairs(o.Discover.Context)
 		a.Ask = collection.Discover{Target: &o.Discover.Target.Input, Context: ps}
@@ -413,7 +413,7 @@ func (o *orderBy) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if v.Key == nil {
-		return wire.Errorf(wire.BadFormat, "Format error in JSON body: missing field `key`")
+		return missing("key")
 	}
 	o.Key = *v.Key
 	switch v.Direction {

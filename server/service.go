@@ -37,33 +37,27 @@ var instance = func() string {
 
 func telemetry(c *call) (any, error) {
 	type counted struct {
-		Count uint64  `json:"count"`
-		Avg   float64 `json:"avg_duration_micros,omitempty"`
+		Count uint64 `json:"count"`
 	}
-	responses := map[string]map[string]*counted{}
+	responses := map[string]map[string]counted{}
 	families, err := c.s.metrics.registry.Gather()
 	if err != nil {
 		return nil, err
-	}
-	label := func(pairs []prometheusLabel, name string) string {
-		for _, p := range pairs {
-			if p.GetName() == name {
-				return p.GetValue()
-			}
-		}
-		return ""
 	}
 	for _, f := range families {
 		if f.GetName() != "rest_responses_total" {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			l := labels(m.GetLabel())
-			name := label(l, "method") + " " + label(l, "endpoint")
-			if responses[name] == nil {
-				responses[name] = map[string]*counted{}
+			label := map[string]string{}
+			for _, l := range m.GetLabel() {
+				label[l.GetName()] = l.GetValue()
 			}
-			responses[name][label(l, "status")] = &counted{Count: uint64(m.GetCounter().GetValue())}
+			name := label["method"] + " " + label["endpoint"]
+			if responses[name] == nil {
+				responses[name] = map[string]counted{}
+			}
+			responses[name][label["status"]] = counted{uint64(m.GetCounter().GetValue())}
 		}
 	}
 	return map[string]any{
@@ -77,18 +71,6 @@ func telemetry(c *call) (any, error) {
 		"cluster":     map[string]any{"enabled": false},
 		"requests":    map[string]any{"rest": map[string]any{"responses": responses}, "grpc": map[string]any{"responses": map[string]any{}}},
 	}, nil
-}
-
-type prometheusLabel interface {
-	GetName() string
-	GetValue() string
-}
-
-func labels[L prometheusLabel](list []L) (out []prometheusLabel) {
-	for _, l := range list {
-		out = append(out, l)
-	}
-	return out
 }
 
 func cluster(*call) (any, error) { return map[string]string{"status": "disabled"}, nil }
