@@ -11,11 +11,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/nn"
 )
@@ -30,10 +28,7 @@ type Net interface {
 // that are put into the right class as the metric "accuracy".
 func Loss(net Net) nn.Loss {
 	return func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
-		z := net.Logits(scope, in[0])
-		right := Equal(ArgMax(z, 1, dtypes.Int32), Squeeze(in[1], 1))
-		return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[1:2], []*Node{z})),
-			nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, z.DType()))}
+		return nn.CrossEntropy(net.Logits(scope, in[0]), in[1])
 	}
 }
 

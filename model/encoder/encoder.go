@@ -19,7 +19,6 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/nn"
 )
@@ -119,14 +118,14 @@ func (m *Model) Hidden(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 	h = nn.Dense(scope.In("guess"), h, m.o.Width)
 	logits := MatMul(h, Transpose(m.table(scope).NodeValue(h), 0, 1))
 	words := Reshape(ConvertDType(in[2], dtypes.Int32), -1, 1)
-	return decide(logits, words)
+	return nn.CrossEntropy(logits, words)
 }
 
 // Classes is the mean cross-entropy in nats of telling n classes of texts apart: of the tokens and the class, (batch, 1). A
 // layer decides by the vector.
 func (m *Model) Classes(n int) nn.Loss {
 	return func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
-		return decide(nn.Dense(scope.In("head"), m.Encode(scope, in[0]), n), in[1])
+		return nn.CrossEntropy(nn.Dense(scope.In("head"), m.Encode(scope, in[0]), n), in[1])
 	}
 }
 
@@ -136,12 +135,5 @@ func (m *Model) Pairs(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 	z := m.Encode(scope, Concatenate(in[:2], 0))
 	n := in[0].Shape().Dim(0)
 	u, v := Slice(z, AxisRange(0, n)), Slice(z, AxisRange(n))
-	return decide(nn.Dense(scope.In("head"), Concatenate([]*Node{Abs(Sub(u, v)), Mul(u, v)}, 1), 2), in[2])
-}
-
-// decide is the cross-entropy of logits and classes, and how often the largest is right.
-func decide(logits, classes *Node) (*Node, nn.Metrics) {
-	right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(classes, 1))
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{classes}, []*Node{logits})),
-		nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, logits.DType()))}
+	return nn.CrossEntropy(nn.Dense(scope.In("head"), Concatenate([]*Node{Abs(Sub(u, v)), Mul(u, v)}, 1), 2), in[2])
 }

@@ -17,13 +17,11 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/nn"
 )
@@ -193,9 +191,6 @@ func (m *Model) of(level int) nn.Loss {
 		if level < 0 || level >= len(m.o.Shares) {
 			panic(fmt.Errorf("matformer: level %d of %d", level, len(m.o.Shares)))
 		}
-		logits := m.Classify(scope, m.Encode(m.Level(level))(scope, in[0]))
-		right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(in[1], 1))
-		return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[1:2], []*Node{logits})),
-			nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, logits.DType()))}
+		return nn.CrossEntropy(m.Classify(scope, m.Encode(m.Level(level))(scope, in[0])), in[1])
 	}
 }
