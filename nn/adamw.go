@@ -2,6 +2,7 @@ package nn
 
 import (
 	"path"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -31,26 +32,19 @@ func (a AdamW) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, d
 	}
 	var list []decaying
 	g := gradients[0].Graph()
-	i := 0
-	clipped := make([]*Node, len(gradients))
-	for v := range scope.IterVariables() {
-		if !v.Trainable || !v.InUseByGraph(g) {
-			continue
-		}
-		clipped[i] = gradients[i]
+	clipped := slices.Clone(gradients)
+	for i, v := range Learning(scope, g) {
 		if decays(v.Path()) {
 			list = append(list, decaying{v, v.NodeValue(g)})
 			if a.Clip > 0 {
 				clipped[i] = ClipScalar(clipped[i], -a.Clip, a.Clip)
 			}
 		}
-		i++
 	}
 	optimizer.Adam().Scope("#adam"+a.Name).Epsilon(1e-8).Done().(Optimizer).UpdateGraphWithGradients(scope, clipped, dtype)
 	rate := optimizer.LearningRateVar(scope, dtype, 0).NodeValue(g)
 	for _, d := range list {
-		was := d.was
-		loss := MulScalar(Mul(ConvertDType(rate, was.DType()), was), a.Decay)
+		loss := MulScalar(Mul(ConvertDType(rate, d.was.DType()), d.was), a.Decay)
 		d.v.SetNodeValue(Sub(d.v.NodeValue(g), loss))
 	}
 }

@@ -17,10 +17,21 @@ import (
 )
 
 // Optimizer turns the gradient of each variable that learns into its next value. GoMLX's have this method:
-// optimizer.Adam().Betas(0.9, 0.99).Done().(nn.Optimizer). The variables are those of the scope that are trainable and in
-// use by the graph, in the scope's order; the learning rate is optimizer.LearningRateVar's value in this graph.
+// optimizer.Adam().Betas(0.9, 0.99).Done().(nn.Optimizer). The gradients are those of Learning's variables, in its order;
+// the learning rate is optimizer.LearningRateVar's value in this graph.
 type Optimizer interface {
 	UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, dtype dtypes.DType)
+}
+
+// Learning returns the variables of a scope that are trainable and in use by a graph, in the scope's order.
+func Learning(scope *model.Scope, g *Graph) []*model.Variable {
+	var out []*model.Variable
+	for v := range scope.IterVariables() {
+		if v.Trainable && v.InUseByGraph(g) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // Trainer takes one step at a time, for those who want a loop of their own, such as two losses in turn. Train is what
@@ -120,7 +131,7 @@ func (t *Trainer) compile(variant int) (*model.Exec, error) {
 	return newExec(t.w, func(scope *model.Scope, in []*Node) []*Node {
 		g := in[0].Graph()
 		scope.Store().SetTraining(g, true)
-		setVariant(scope, g, variant)
+		setVariant(g, variant)
 		loss, metrics := t.loss(scope, in[2:])
 		loss = checked(loss, metrics)
 		if r := train.GetRegularizationLoss(g); r != nil { // layers of GoMLX may add to it
@@ -143,12 +154,10 @@ func (t *Trainer) update(scope *model.Scope, rate, keep, loss *Node, metrics Met
 	g := loss.Graph()
 	var rest []*model.Variable // that want to learn, but must not
 	var learn []*model.Variable
-	for v := range scope.IterVariables() {
-		switch {
-		case !v.Trainable || !v.InUseByGraph(g):
-		case t.o.Trainable != nil && !t.o.Trainable(v.Path()):
+	for _, v := range Learning(scope, g) {
+		if t.o.Trainable != nil && !t.o.Trainable(v.Path()) {
 			rest = append(rest, v)
-		default:
+		} else {
 			learn = append(learn, v)
 		}
 	}
@@ -236,7 +245,7 @@ func VariantOf(scope *model.Scope, g *Graph) int {
 	return v.(int)
 }
 
-func setVariant(scope *model.Scope, g *Graph, variant int) {
+func setVariant(g *Graph, variant int) {
 	model.SetGraphParam(g, model.RootScopePath+variantParam, variant)
 }
 
@@ -265,7 +274,7 @@ func evaluate(ctx context.Context, w *Weights, l Loss, feed Feed, batches int) (
 		}
 		if execs[b.Variant] == nil {
 			execs[b.Variant], err = newExec(w, func(scope *model.Scope, in []*Node) []*Node {
-				setVariant(scope, in[0].Graph(), b.Variant)
+				setVariant(in[0].Graph(), b.Variant)
 				loss, metrics := l(scope, in)
 				var nodes []*Node
 				names[b.Variant], nodes = flat(checked(loss, metrics), metrics)

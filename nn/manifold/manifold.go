@@ -12,7 +12,6 @@ package manifold
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -136,18 +135,12 @@ type SGD struct {
 
 // UpdateGraphWithGradients implements nn.Optimizer.
 func (o SGD) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, dtype dtypes.DType) {
-	if o.Momentum < 0 || !(o.Momentum < 1) || math.IsNaN(o.Momentum) {
+	if !(o.Momentum >= 0 && o.Momentum < 1) {
 		panic(fmt.Errorf("manifold: a momentum of %v; want at least 0 and less than 1", o.Momentum))
 	}
 	g := gradients[0].Graph()
-	var learn []*model.Variable
-	for v := range scope.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			learn = append(learn, v)
-		}
-	}
 	var free []*Node
-	for i, v := range learn {
+	for i, v := range nn.Learning(scope, g) {
 		kind := o.On(v.Path())
 		check(kind, v.Shape(), "variable "+v.Path())
 		if kind == Free {

@@ -151,15 +151,10 @@ type probe struct{}
 
 func (probe) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, _ dtypes.DType) {
 	g := gradients[0].Graph()
-	i := 0
-	for v := range scope.IterVariables() {
-		if !v.Trainable || !v.InUseByGraph(g) {
-			continue
-		}
+	for i, v := range nn.Learning(scope, g) {
 		seen := scope.Store().VariableWithShape(probeOf(v.Path()), Scalar(g, dtypes.Float64, 0).Shape(), initializer.Zero).SetTrainable(false)
 		size := ConvertDType(ReduceAllMax(Abs(gradients[i])), dtypes.Float64)
 		seen.SetNodeValue(Max(seen.NodeValue(g), size))
-		i++
 	}
 }
 
