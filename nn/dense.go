@@ -24,19 +24,21 @@ func Dense(scope *model.Scope, x *Node, out int) *Node {
 
 // product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.
 func product(x, w *Node) *Node {
-	batch, in, out := x.Shape().Dim(0), w.Shape().Dim(0), w.Shape().Dim(1)
 	var v *Node // the gradient of the product, which is known before those of the factors are asked for
-	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node {
-		if batch*in*out < 4<<20 { // below, the backend's kernels for operands turned round are slow
-			return Dot(v, Transpose(w, 0, 1)).Product()
-		}
-		return Einsum("bo,io->bi", v, w)
-	})
+	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node { return MulT(v, w) })
 	wGrad := IdentityWithCustomGradient(w, func(_, _ *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
 	return IdentityWithCustomGradient(Dot(xGrad, wGrad).Product(), func(_, dy *Node) *Node {
 		v = dy
 		return dy
 	})
+}
+
+// MulT is a·bᵀ for a of shape (n, d) and b of shape (m, d): the inner products of their rows.
+func MulT(a, b *Node) *Node {
+	if a.Shape().Dim(0)*b.Shape().Size() < 4<<20 { // below, the backend's kernels for operands turned round are slow
+		return Dot(a, Transpose(b, 0, 1)).Product()
+	}
+	return Einsum("nd,md->nm", a, b)
 }
 
 // MLP is layers of these widths, the last being the output, with ReLU between them. Weights and biases of a layer start

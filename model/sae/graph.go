@@ -125,7 +125,7 @@ func (n *net) explain(p parts, in []*graph.Node) (t terms) {
 
 // read returns the features of rows less the bias, (batch, features), of every kind but MP; and their cost and number.
 func (n *net) read(p parts, x *graph.Node, threshold []*graph.Node) (z, cost, l0 *graph.Node) {
-	a := graph.Add(products(x, p.encoder), graph.ExpandAxes(p.offset, 0))
+	a := graph.Add(nn.MulT(x, p.encoder), graph.ExpandAxes(p.offset, 0))
 	a.AssertDims(x.Shape().Dim(0), n.o.Features)
 	switch n.o.Kind {
 	case ReLU:
@@ -147,7 +147,7 @@ func (n *net) pursue(x, atoms *graph.Node) (left, l0 *graph.Node) {
 	enough := graph.MulScalar(graph.ReduceAndKeep(graph.Square(graph.StopGradient(x)), graph.ReduceSum, 1), n.o.Residual*n.o.Residual)
 	l0 = graph.ScalarZero(g, x.DType())
 	for range n.o.K {
-		c := products(graph.StopGradient(r), graph.StopGradient(atoms))
+		c := nn.MulT(graph.StopGradient(r), graph.StopGradient(atoms))
 		d := graph.Gather(atoms, graph.ExpandAxes(graph.ArgMax(c, 1, dtypes.Int32), 1))
 		v := graph.MaxScalar(graph.ReduceAndKeep(graph.Mul(r, d), graph.ReduceSum, 1), 0)
 		if n.o.Residual > 0 { // rows that have enough stay as they are
@@ -158,17 +158,6 @@ func (n *net) pursue(x, atoms *graph.Node) (left, l0 *graph.Node) {
 	}
 	return r, l0
 }
-
-// products are the inner products of rows of x with rows of y.
-func products(x, y *graph.Node) *graph.Node {
-	if x.Shape().Dim(0)*y.Shape().Size() < small {
-		return graph.Dot(x, graph.Transpose(y, 0, 1)).Product()
-	}
-	return graph.Dot(x, y).EinsumAxes([][2]int{{1, 1}}, nil)
-}
-
-// Products of fewer multiplications are slow in GoMLX's Go backend unless the right side is turned round first.
-const small = 4 << 20
 
 // jump is JumpReLU: a where it is above t, else 0, and the mean number of those. Neither has a gradient at t, so it is taken
 // of the step smoothed over the bandwidth: ∂z/∂t = -t·κ and ∂‖z‖₀/∂t = -κ, with κ = 1/bandwidth within half of it around t.

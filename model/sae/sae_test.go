@@ -159,7 +159,7 @@ func TestGradients(t *testing.T) {
 				g := in[0].Graph()
 				value := func(v any) *graph.Node { return graph.ConstAsDType(g, in[0].DType(), v) }
 				x := graph.Sub(rows[0], graph.ExpandAxes(p.bias, 0))
-				a := graph.Add(products(x, p.encoder), graph.ExpandAxes(p.offset, 0))
+				a := graph.Add(nn.MulT(x, p.encoder), graph.ExpandAxes(p.offset, 0))
 				moved := graph.ExpandAxes(graph.Sub(p.jumps(), value(at)), 0)
 				step := graph.Sub(value(above), graph.Mul(value(near), moved))
 				z := graph.Sub(graph.Mul(a, value(above)), graph.Mul(graph.Mul(graph.ExpandAxes(value(at), 0), value(near)), moved))
@@ -198,7 +198,7 @@ func graphCodes(m *Model) func(in []*graph.Node) *graph.Node {
 		if m.kind == MP {
 			z := graph.Zeros(g, shapes.Make(dtypes.Float32, x.Shape().Dim(0), m.Features()))
 			for range m.k {
-				c := products(x, atoms)
+				c := nn.MulT(x, atoms)
 				j := graph.ArgMax(c, 1, dtypes.Int32)
 				hot := graph.OneHot(j, m.Features(), dtypes.Float32)
 				v := graph.MaxScalar(graph.ReduceAndKeep(c, graph.ReduceMax, 1), 0)
@@ -206,7 +206,7 @@ func graphCodes(m *Model) func(in []*graph.Node) *graph.Node {
 			}
 			return z
 		}
-		a := graph.Add(products(x, matrix(m.encoder)), row(m.offset))
+		a := graph.Add(nn.MulT(x, matrix(m.encoder)), row(m.offset))
 		if m.kind == TopK {
 			z := graph.ZerosLike(a)
 			for rest, i := a, 0; i < m.k; i++ {
