@@ -15,11 +15,16 @@ import (
 // took 2.4 ms instead of 7; docs/training.md has a large one.
 func Dense(scope *model.Scope, x *Node, out int) *Node {
 	x.AssertRank(2)
-	scope = scope.In("dense")
-	g := x.Graph()
-	w := scope.VariableWithShape("weights", shapes.Make(x.DType(), x.Shape().Dim(1), out)).NodeValue(g)
-	b := scope.VariableWithShape("biases", shapes.Make(x.DType(), out)).NodeValue(g)
+	w, b := dense(scope, x, x.Shape().Dim(1), out)
 	return Add(product(x, w), InsertAxes(b, 0))
+}
+
+// dense are the variables of a layer: weights, (in, out), and biases, (out).
+func dense(scope *model.Scope, x *Node, in, out int) (w, b *Node) {
+	scope = scope.In("dense")
+	w = scope.VariableWithShape("weights", shapes.Make(x.DType(), in, out)).NodeValue(x)
+	b = scope.VariableWithShape("biases", shapes.Make(x.DType(), out)).NodeValue(x)
+	return w, b
 }
 
 // product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.

@@ -3,7 +3,6 @@ package nn
 import (
 	"fmt"
 
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -17,10 +16,7 @@ func Nested(scope *model.Scope, x *Node, in, out, k int) *Node {
 	if m > in || k < 1 || k > out {
 		panic(fmt.Errorf("nn: %d inputs and %d outputs of a layer of %d and %d", m, k, in, out))
 	}
-	scope = scope.In("dense")
-	g := x.Graph()
-	w := scope.VariableWithShape("weights", shapes.Make(x.DType(), in, out)).NodeValue(g)
-	b := scope.VariableWithShape("biases", shapes.Make(x.DType(), out)).NodeValue(g)
+	w, b := dense(scope, x, in, out)
 	if m < in || k < out {
 		w = Slice(w, AxisRange(0, m), AxisRange(0, k))
 	}
