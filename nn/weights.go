@@ -116,21 +116,13 @@ func (w *Weights) paths() []string {
 
 // Clone returns a copy of the model, without what training keeps.
 func (w *Weights) Clone() (*Weights, error) {
-	return w.copy(func(v *model.Variable) *model.Variable {
-		if ofTraining(v.Path()) {
-			return nil
-		}
-		return v
-	})
+	return w.copy(func(v *model.Variable) *model.Variable { return v })
 }
 
 // Averaged returns a copy of the model with the moving averages that training with Options.Average kept. Variables of
 // which there is none are copied as they are.
 func (w *Weights) Averaged() (*Weights, error) {
 	return w.copy(func(v *model.Variable) *model.Variable {
-		if ofTraining(v.Path()) {
-			return nil
-		}
 		return cmp.Or(w.Store.GetVariable(averageOf(v.Path())), v)
 	})
 }
@@ -138,15 +130,15 @@ func (w *Weights) Averaged() (*Weights, error) {
 // averageOf is where the moving average of a variable is.
 func averageOf(path string) string { return "/#average" + path }
 
-// copy makes new weights of the variables; from says where a value comes from, if anywhere.
+// copy makes new weights of the model's variables; from says where a value comes from.
 func (w *Weights) copy(from func(*model.Variable) *model.Variable) (*Weights, error) {
 	out, err := New(w.seed)
 	if err != nil {
 		return nil, err
 	}
-	for v := range w.Store.IterVariables() {
+	for v := range w.Variables() {
 		source := from(v)
-		if source == nil || !source.HasValue() {
+		if !source.HasValue() {
 			continue
 		}
 		t, err := source.Value()
