@@ -3,7 +3,6 @@ package subspace
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -22,9 +21,9 @@ type Model struct {
 	vars    []*model.Variable
 	blocks  []Block
 	size    int
+	weights *nn.Weights
+	loss    nn.Loss
 	slope   *nn.Func // inputs to the loss and its gradient, flat
-	value   *nn.Func // inputs to the loss and the metrics
-	metrics []string // their names
 }
 
 // Of builds the graphs of a model for the batches of a feed, and its weights where they are not there yet. The model
@@ -33,7 +32,7 @@ func Of(w *nn.Weights, l nn.Loss, feed nn.Feed) (*Model, error) {
 	if err := w.Init(l, feed); err != nil {
 		return nil, err
 	}
-	m := &Model{}
+	m := &Model{weights: w, loss: l}
 	var err error
 	m.slope, err = w.Func(func(scope *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
@@ -64,18 +63,6 @@ func Of(w *nn.Weights, l nn.Loss, feed nn.Feed) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.value, err = w.Func(func(scope *model.Scope, in []*graph.Node) []*graph.Node {
-		loss, metrics := l(scope, in)
-		m.metrics = slices.Sorted(maps.Keys(metrics))
-		out := []*graph.Node{loss}
-		for _, name := range m.metrics {
-			out = append(out, metrics[name])
-		}
-		return out
-	})
-	if err != nil {
-		return nil, err
-	}
 	b, err := feed.Batch(0, 0) // the first call tells the order of variables
 	if err != nil {
 		return nil, err
@@ -85,10 +72,7 @@ func Of(w *nn.Weights, l nn.Loss, feed nn.Feed) (*Model, error) {
 }
 
 // Close lets go of what was compiled.
-func (m *Model) Close() {
-	m.slope.Close()
-	m.value.Close()
-}
+func (m *Model) Close() { m.slope.Close() }
 
 // Blocks are the tensors of θ.
 func (m *Model) Blocks() []Block { return slices.Clone(m.blocks) }
@@ -140,38 +124,12 @@ func (m *Model) Slope(g []float32, b nn.Batch) (float64, error) {
 	if g != nil {
 		err = tensors.ConstFlatData(out[1], func(flat []float32) { copy(g, flat) })
 	}
-	return number(out[0]), err
+	return float64(tensors.ToScalar[float32](out[0])), err
 }
 
 // Evaluate returns the mean of the loss, as "loss", and of the metrics over the first epoch of a feed.
 func (m *Model) Evaluate(ctx context.Context, feed nn.Feed) (map[string]float64, error) {
-	sum := map[string]float64{}
-	rows := 0.0
-	for i := range feed.Len() {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		b, err := feed.Batch(0, i)
-		if err != nil {
-			return nil, err
-		}
-		n := float64(b.Inputs[0].Shape().Dim(0))
-		out, err := m.value.Call(b.Inputs...)
-		release(b.Inputs)
-		if err != nil {
-			return nil, fmt.Errorf("subspace: batch %d: %w", i, err)
-		}
-		sum["loss"] += n * number(out[0])
-		for j, name := range m.metrics {
-			sum[name] += n * number(out[j+1])
-		}
-		release(out)
-		rows += n
-	}
-	for k := range sum {
-		sum[k] /= rows
-	}
-	return sum, nil
+	return nn.Evaluate(ctx, m.weights, m.loss, feed)
 }
 
 func release(ts []*tensors.Tensor) {
@@ -179,8 +137,6 @@ func release(ts []*tensors.Tensor) {
 		_ = t.FinalizeAll()
 	}
 }
-
-func number(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32](t)) }
 
 // Training says how Fit learns. The zero value takes 1,000 steps of Adam, at a rate of 0.03 in a subspace and of 0.001 in
 // all of R^D, which falls to 0 along half a cosine.
