@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sort"
 	"strings"
 
 	"github.com/latent-go/latent/explain/dictionary"
@@ -290,19 +291,9 @@ func (n *net) move(ctx context.Context, w *nn.Weights, s *scaled, r *rand.Rand) 
 		return nil
 	}
 	counts := codes.Counts()
-	atoms, err := n.values(w, "atoms")
-	if err != nil {
-		return err
-	}
-	var encoder, offset vec.Matrix
+	atoms, encoder, offset := m.dict.Atoms().Clone(), m.encoder, m.offset // m is no longer needed
 	var alive float64
 	if n.o.Kind != MP {
-		if encoder, err = n.values(w, "encoder"); err != nil {
-			return err
-		}
-		if offset, err = n.values(w, "offset"); err != nil {
-			return err
-		}
 		live := 0
 		for j, c := range counts {
 			if c > 0 {
@@ -317,36 +308,24 @@ func (n *net) move(ctx context.Context, w *nn.Weights, s *scaled, r *rand.Rand) 
 		if c > 0 {
 			continue
 		}
-		at := min(lowest(sums, r.Float64()*sum), x.Rows-1)
+		v := r.Float64() * sum
+		at := min(sort.Search(len(sums), func(i int) bool { return sums[i] > v }), x.Rows-1)
 		if vec.Normalize(atoms.Row(j), back.Row(at)) == 0 {
 			continue
 		}
 		moved = true
 		if n.o.Kind != MP {
 			vec.Scale(encoder.Row(j), atoms.Row(j), float32(alive))
-			offset.Data[j] = 0
+			offset[j] = 0
 		}
 	}
 	if !moved {
 		return nil
 	}
 	if n.o.Kind != MP {
-		if err := errors.Join(w.SetFloat32("/encoder", encoder.Data), w.SetFloat32("/offset", offset.Data)); err != nil {
+		if err := errors.Join(w.SetFloat32("/encoder", encoder.Data), w.SetFloat32("/offset", offset)); err != nil {
 			return err
 		}
 	}
 	return w.SetFloat32("/atoms", atoms.Data)
-}
-
-// lowest is the first place of rising values at which one is above v.
-func lowest(rising []float64, v float64) int {
-	lo, hi := 0, len(rising)
-	for lo < hi {
-		if mid := (lo + hi) / 2; rising[mid] > v {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo
 }
