@@ -97,7 +97,7 @@ func softmax(s []float32, f float32) {
 		s[i] = exp(f * (v - top))
 		sum += s[i]
 	}
-	scale(s, 1/sum)
+	vec.Scale(s, s, 1/sum)
 }
 
 // exp is eˣ for x ≤ 0, to 3 units in the last place: 2ⁿ·2ᶠ with a polynomial for 2ᶠ, |f| ≤ ½.
@@ -162,12 +162,6 @@ func gelu(x []float32) {
 }
 
 func add(x, y vec.Matrix) { vec.AddScaled(x.Data, y.Data[:len(x.Data)], 1) }
-
-func scale(x []float32, f float32) {
-	for i := range x {
-		x[i] *= f
-	}
-}
 
 // reader takes tensors by name, and remembers the first that is missing or of another shape.
 type reader struct {
