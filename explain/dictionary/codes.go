@@ -3,7 +3,6 @@ package dictionary
 import (
 	"context"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -134,24 +133,20 @@ func babel(gram vec.Matrix, r int) float64 {
 	if r < 1 {
 		return 0
 	}
-	others := make([]float64, 0, p)
+	others := vec.NewTopK(r) // of what is least, so signs are turned
+	var products []float32
 	var most float64
 	for j := range p {
-		others = others[:0]
+		others.Reset()
 		for i, g := range gram.Row(j) {
 			if i != j {
-				others = append(others, math.Abs(float64(g)))
+				others.Push(-max(g, -g), uint32(i))
 			}
 		}
-		slices.SortFunc(others, func(a, b float64) int {
-			if a > b {
-				return -1
-			}
-			return 1
-		})
+		_, products = others.Append(nil, products[:0])
 		var sum float64
-		for _, g := range others[:r] {
-			sum += g
+		for _, g := range products {
+			sum -= float64(g)
 		}
 		most = max(most, sum)
 	}
