@@ -241,12 +241,16 @@ func (d *Dictionary) Decode(dst vec.Matrix, c *Codes) vec.Matrix {
 	}
 	dst = dst.Shaped(c.Len(), d.Dim())
 	for i := range c.Len() {
-		row := dst.Row(i)
-		copy(row, d.bias)
-		index, value := c.Row(i)
-		for k, j := range index {
-			vec.AddScaled(row, d.atoms.Row(int(j)), value[k])
-		}
+		d.DecodeRow(dst.Row(i), c, i)
 	}
 	return dst
+}
+
+// DecodeRow writes to dst, of length m, what row i of the codes stands for.
+func (d *Dictionary) DecodeRow(dst []float32, c *Codes, i int) {
+	copy(dst, d.bias)
+	index, value := c.Row(i)
+	for k, j := range index {
+		vec.AddScaled(dst, d.atoms.Row(int(j)), value[k])
+	}
 }

@@ -110,11 +110,7 @@ func (m *Model) explained(ctx context.Context, x vec.Matrix, codes *dictionary.C
 	err := vec.Blocks(ctx, x.Rows, size, func(lo, hi int) error {
 		back := make([]float32, x.Cols)
 		for i := lo; i < hi; i++ {
-			copy(back, m.dict.Bias())
-			index, value := codes.Row(i)
-			for n, j := range index {
-				vec.AddScaled(back, m.dict.Atoms().Row(int(j)), value[n])
-			}
+			m.dict.DecodeRow(back, codes, i)
 			for j, v := range x.Row(i) {
 				parts[lo/size].left += math.Pow(float64(v)-float64(back[j]), 2)
 				parts[lo/size].all += math.Pow(float64(v)-mean[j], 2)
