@@ -174,20 +174,18 @@ var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 func (d *Dictionary) workspace(rows int) *workspace {
 	w := workspaces.Get().(*workspace)
 	p, m := d.Len(), d.Dim()
-	if need := rows*(m+p) + p + m; cap(w.data) < need {
+	if need := rows*(m+p) + p + m; len(w.data) < need {
 		w.data = make([]float32, need)
 	}
+	rest := w.data
 	next := func(n int) []float32 {
-		s := w.data[:n:n]
-		w.data = w.data[n:]
+		s := rest[:n:n]
+		rest = rest[n:]
 		return s
 	}
-	all := w.data[:cap(w.data)]
-	w.data = all
 	w.rows = vec.Matrix{Rows: rows, Cols: m, Data: next(rows * m)}
 	w.products = vec.Matrix{Rows: rows, Cols: p, Data: next(rows * p)}
 	w.zeros, w.left = next(p), next(m)
-	w.data = all
 	clear(w.zeros)
 	return w
 }
