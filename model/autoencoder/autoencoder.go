@@ -7,6 +7,7 @@
 package autoencoder
 
 import (
+	"cmp"
 	"fmt"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -30,12 +31,7 @@ type Model struct {
 
 // New returns the model of rows of so many numbers, from 0 to 1.
 func New(columns int, o Options) *Model {
-	if o.Latents == 0 {
-		o.Latents = 10
-	}
-	if o.Width == 0 {
-		o.Width = 64
-	}
+	o.Latents, o.Width = cmp.Or(o.Latents, 10), cmp.Or(o.Width, 64)
 	return &Model{columns, o}
 }
 

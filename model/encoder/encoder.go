@@ -10,6 +10,7 @@
 package encoder
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -37,11 +38,8 @@ type Model struct{ o Options }
 
 // New returns the model of a size.
 func New(o Options) *Model {
-	for field, value := range map[*int]int{&o.Length: 16, &o.Width: 32, &o.Heads: 2, &o.Layers: 1} {
-		if *field == 0 {
-			*field = value
-		}
-	}
+	o.Length, o.Width = cmp.Or(o.Length, 16), cmp.Or(o.Width, 32)
+	o.Heads, o.Layers = cmp.Or(o.Heads, 2), cmp.Or(o.Layers, 1)
 	return &Model{o}
 }
 

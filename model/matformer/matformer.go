@@ -13,6 +13,7 @@
 package matformer
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -45,11 +46,7 @@ type Model struct{ o Options }
 
 // New returns the model of a size.
 func New(o Options) *Model {
-	for field, value := range map[*int]int{&o.Width: 64, &o.Heads: 4, &o.Layers: 3} {
-		if *field == 0 {
-			*field = value
-		}
-	}
+	o.Width, o.Heads, o.Layers = cmp.Or(o.Width, 64), cmp.Or(o.Heads, 4), cmp.Or(o.Layers, 3)
 	if o.Hidden == nil {
 		o.Hidden = make(Plan, max(o.Layers, 0))
 		for l := range o.Hidden {

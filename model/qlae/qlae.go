@@ -12,6 +12,7 @@
 package qlae
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -41,18 +42,8 @@ type Model struct {
 
 // New returns the model of rows of so many numbers, from 0 to 1.
 func New(columns int, o Options) *Model {
-	if o.Latents == 0 {
-		o.Latents = 10
-	}
-	if o.Values == 0 {
-		o.Values = 10
-	}
-	if o.Width == 0 {
-		o.Width = 64
-	}
-	if o.Lambda == 0 {
-		o.Lambda = 0.01
-	}
+	o.Latents, o.Values, o.Width = cmp.Or(o.Latents, 10), cmp.Or(o.Values, 10), cmp.Or(o.Width, 64)
+	o.Lambda = cmp.Or(o.Lambda, 0.01)
 	return &Model{columns, o}
 }
 

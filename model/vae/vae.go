@@ -11,6 +11,7 @@
 package vae
 
 import (
+	"cmp"
 	"fmt"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -35,15 +36,7 @@ type Model struct {
 
 // New returns the model of rows of so many numbers, from 0 to 1.
 func New(columns int, o Options) *Model {
-	if o.Latents == 0 {
-		o.Latents = 10
-	}
-	if o.Width == 0 {
-		o.Width = 64
-	}
-	if o.Beta == 0 {
-		o.Beta = 1
-	}
+	o.Latents, o.Width, o.Beta = cmp.Or(o.Latents, 10), cmp.Or(o.Width, 64), cmp.Or(o.Beta, 1)
 	return &Model{columns, o}
 }
 

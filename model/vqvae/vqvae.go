@@ -10,6 +10,7 @@
 package vqvae
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -38,17 +39,9 @@ type Model struct {
 
 // New returns the model of rows of so many numbers, from 0 to 1.
 func New(columns int, o Options) *Model {
-	for _, d := range []struct {
-		v   *int
-		def int
-	}{{&o.Latents, 10}, {&o.Vectors, 512}, {&o.Size, 64}, {&o.Width, 64}} {
-		if *d.v == 0 {
-			*d.v = d.def
-		}
-	}
-	if o.Commitment == 0 {
-		o.Commitment = 0.25
-	}
+	o.Latents, o.Vectors = cmp.Or(o.Latents, 10), cmp.Or(o.Vectors, 512)
+	o.Size, o.Width = cmp.Or(o.Size, 64), cmp.Or(o.Width, 64)
+	o.Commitment = cmp.Or(o.Commitment, 0.25)
 	return &Model{columns, o}
 }
 
