@@ -30,7 +30,8 @@ func done(start time.Time, err error) (*qdrant.CollectionOperationResponse, erro
 	return &qdrant.CollectionOperationResponse{Result: true, Time: timed(start)}, nil
 }
 
-// kept is a message of settings as a JSON object under the names of the protocol, which are those of REST.
+// kept is a message of settings as a JSON object under the names of the protocol, which are those of REST; nil if there is
+// no message, or nothing in it.
 func kept(m proto.Message) map[string]any {
 	out := map[string]any{}
 	r := m.ProtoReflect()
@@ -113,18 +114,19 @@ func toHNSW(h *wire.HNSW) *qdrant.HnswConfigDiff {
 
 var distances = map[qdrant.Distance]string{qdrant.Distance_Cosine: "Cosine", qdrant.Distance_Euclid: "Euclid", qdrant.Distance_Dot: "Dot", qdrant.Distance_Manhattan: "Manhattan"}
 
-func toDistance(name string) qdrant.Distance {
-	for d, n := range distances {
-		if n == name {
-			return d
+// named is the value of an enum by its name, whatever its case; 0 and false if there is none.
+func named[E ~int32](names map[int32]string, name string) (E, bool) {
+	for n, s := range names {
+		if strings.EqualFold(s, name) {
+			return E(n), true
 		}
 	}
-	return qdrant.Distance_UnknownDistance
+	return 0, false
 }
 
 func vectorParams(p *qdrant.VectorParams) wire.VectorParams {
 	out := wire.VectorParams{Size: p.GetSize(), Distance: distances[p.GetDistance()], HNSW: hnsw(p.GetHnswConfig()), OnDisk: p.OnDisk,
-		Quantization: quantization(p.GetQuantizationConfig())}
+		Quantization: kept(p.GetQuantizationConfig())}
 	if p.GetMultivectorConfig() != nil {
 		out.Multi = &wire.Multi{Comparator: "max_sim"}
 	}
@@ -136,25 +138,16 @@ func vectorParams(p *qdrant.VectorParams) wire.VectorParams {
 }
 
 func toVectorParams(p wire.VectorParams) *qdrant.VectorParams {
-	out := &qdrant.VectorParams{Size: p.Size, Distance: toDistance(p.Distance), HnswConfig: toHNSW(p.HNSW), OnDisk: p.OnDisk}
+	out := &qdrant.VectorParams{Size: p.Size, Distance: qdrant.Distance(qdrant.Distance_value[p.Distance]), HnswConfig: toHNSW(p.HNSW), OnDisk: p.OnDisk}
 	if p.Multi != nil {
 		out.MultivectorConfig = &qdrant.MultiVectorConfig{Comparator: qdrant.MultiVectorComparator_MaxSim}
 	}
 	if p.Datatype != nil {
-		for n, name := range qdrant.Datatype_name {
-			if strings.EqualFold(name, *p.Datatype) {
-				out.Datatype = qdrant.Datatype(n).Enum()
-			}
+		if d, ok := named[qdrant.Datatype](qdrant.Datatype_name, *p.Datatype); ok {
+			out.Datatype = &d
 		}
 	}
 	return out
-}
-
-func quantization(q *qdrant.QuantizationConfig) map[string]any {
-	if q == nil {
-		return nil
-	}
-	return kept(q)
 }
 
 func vectorsConfig(v *qdrant.VectorsConfig) wire.Vectors {
@@ -173,11 +166,14 @@ func vectorsConfig(v *qdrant.VectorsConfig) wire.Vectors {
 func sparseConfig(s *qdrant.SparseVectorConfig) map[string]wire.SparseParams {
 	out := map[string]wire.SparseParams{}
 	for name, p := range s.GetMap() {
-		one := wire.SparseParams{}
-		if p.GetModifier() == qdrant.Modifier_Idf {
-			one.Modifier = "idf"
-		}
-		out[name] = one
+		out[name] = sparseParams(p.GetModifier())
+	}
+	return out
+}
+
+func sparseParams(m qdrant.Modifier) (out wire.SparseParams) {
+	if m == qdrant.Modifier_Idf {
+		out.Modifier = "idf"
 	}
 	return out
 }
@@ -191,7 +187,7 @@ func (c collections) Create(ctx context.Context, r *qdrant.CreateCollection) (*q
 		Vectors: vectorsConfig(r.GetVectorsConfig()), Sparse: sparseConfig(r.GetSparseVectorsConfig()), HNSW: hnsw(r.GetHnswConfig()),
 		ShardNumber: r.ShardNumber, ReplicationFactor: r.ReplicationFactor, WriteConsistencyFactor: r.WriteConsistencyFactor, OnDiskPayload: r.OnDiskPayload,
 		OptimizersConfig: kept(r.GetOptimizersConfig()), WALConfig: kept(r.GetWalConfig()), StrictModeConfig: kept(r.GetStrictModeConfig()),
-		QuantizationConfig: quantization(r.GetQuantizationConfig()),
+		QuantizationConfig: kept(r.GetQuantizationConfig()),
 	}
 	var err error
 	if w.Metadata, err = payload(r.GetMetadata()); err != nil {
@@ -292,19 +288,11 @@ func toInfo(i wire.Info) *qdrant.CollectionInfo {
 	if e, ok := i.Optimizer.(map[string]string); ok {
 		out.OptimizerStatus = &qdrant.OptimizerStatus{Error: e["error"]}
 	}
-	for n, name := range qdrant.CollectionStatus_name {
-		if strings.EqualFold(name, i.Status) {
-			out.Status = qdrant.CollectionStatus(n)
-		}
-	}
+	out.Status, _ = named[qdrant.CollectionStatus](qdrant.CollectionStatus_name, i.Status)
 	for name, f := range i.Schema {
 		points := uint64(f.Points)
 		s := &qdrant.PayloadSchemaInfo{Points: &points}
-		for n, t := range qdrant.PayloadSchemaType_name {
-			if strings.EqualFold(t, f.Type) {
-				s.DataType = qdrant.PayloadSchemaType(n)
-			}
-		}
+		s.DataType, _ = named[qdrant.PayloadSchemaType](qdrant.PayloadSchemaType_name, f.Type)
 		out.PayloadSchema[name] = s
 	}
 	return out
@@ -470,10 +458,8 @@ func (p points) CreateVectorName(ctx context.Context, r *qdrant.CreateVectorName
 			return nil, err
 		}
 	case *qdrant.CreateVectorNameRequest_SparseConfig:
-		v.Sparse = &wire.SparseParams{}
-		if o.SparseConfig.GetModifier() == qdrant.Modifier_Idf {
-			v.Sparse.Modifier = "idf"
-		}
+		s := sparseParams(o.SparseConfig.GetModifier())
+		v.Sparse = &s
 	}
 	return completed(v.Add(ctx, c, r.GetVectorName()))
 }

@@ -126,7 +126,7 @@ func FuzzMessages(f *testing.F) {
 		}
 		if m := new(qdrant.CreateCollection); proto.Unmarshal(b, m) == nil {
 			w := wire.CreateCollection{Vectors: vectorsConfig(m.GetVectorsConfig()), Sparse: sparseConfig(m.GetSparseVectorsConfig()), HNSW: hnsw(m.GetHnswConfig()),
-				OptimizersConfig: kept(m.GetOptimizersConfig()), QuantizationConfig: quantization(m.GetQuantizationConfig())}
+				OptimizersConfig: kept(m.GetOptimizersConfig()), QuantizationConfig: kept(m.GetQuantizationConfig())}
 			if cfg, err := w.Config(); err == nil {
 				wire.Told(cfg)
 			}

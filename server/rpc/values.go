@@ -330,9 +330,6 @@ func conditionObject(c *qdrant.Condition, depth int) (any, error) {
 		return object{"is_null": object{"key": o.IsNull.GetKey()}}, nil
 	case *qdrant.Condition_HasId:
 		list, err := ids(o.HasId.GetHasId())
-		if list == nil {
-			list = []point.ID{}
-		}
 		return object{"has_id": list}, err
 	case *qdrant.Condition_HasVector:
 		return object{"has_vector": o.HasVector.GetHasVector()}, nil
