@@ -16,7 +16,7 @@ import (
 
 // latent registers what Qdrant does not have: a collection measures itself, its recall, and what would serve it better.
 // Unlike the routes of the table these describe themselves, at /latent/openapi.json and /latent/docs.
-func (s *Server) latent(mux *http.ServeMux) {
+func (s *Server) latent(mux noting) {
 	config := huma.DefaultConfig("latent", s.o.Version)
 	config.Info.Description = "What Qdrant's API does not have: a collection measures its vectors and its own recall, tunes itself to a target, and compares two vectors. Errors come as RFC 9457 has them."
 	config.OpenAPIPath, config.SchemasPath, config.DocsPath = "/latent/openapi", "", "" // docs.go has a page that needs no other server
@@ -24,13 +24,10 @@ func (s *Server) latent(mux *http.ServeMux) {
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "apiKey", In: "header", Name: "api-key"}}
-	api := humago.New(noting{mux}, config)
+	api := humago.New(mux, config)
 	api.UseMiddleware(s.latentAccess(api))
 	s.analyses(api)
-	mux.HandleFunc("GET /latent/docs", func(w http.ResponseWriter, r *http.Request) {
-		note(r.Context(), "/latent/docs")
-		writeDocs(w, api.OpenAPI())
-	})
+	mux.HandleFunc("GET /latent/docs", func(w http.ResponseWriter, _ *http.Request) { writeDocs(w, api.OpenAPI()) })
 }
 
 // schemaName puts the package before the name of a type: several have a Report.
@@ -45,24 +42,10 @@ func schemaName(t reflect.Type, hint string) string {
 	return strings.ToUpper(pkg[:1]) + pkg[1:] + name
 }
 
-// noting is a mux that tells the metrics which route was taken.
-type noting struct{ *http.ServeMux }
-
-func (m noting) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
-	m.ServeMux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		note(r.Context(), pathOf(pattern))
-		h(w, r)
-	})
-}
-
 // latentAccess checks the key, and lets the answer take as long as the work does.
 func (s *Server) latentAccess(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		key := ctx.Header("Api-Key")
-		given := key != ""
-		if bearer, ok := strings.CutPrefix(ctx.Header("Authorization"), "Bearer "); !given && ok {
-			key, given = bearer, true
-		}
+		key, given := wire.KeyOf(ctx.Header)
 		want, _ := ctx.Operation().Metadata["access"].(wire.Access)
 		if err := s.o.Keys.Check(key, given, want); err != nil {
 			told := wire.Of(err)

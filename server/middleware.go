@@ -85,10 +85,18 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // endpoint is the pattern of the route that a request took, for the metrics: paths would be without number.
 type endpoint struct{ pattern string }
 
-func note(ctx context.Context, pattern string) {
-	if e, ok := ctx.Value(endpoint{}).(*endpoint); ok {
-		e.pattern = pattern
-	}
+// noting is a mux that notes which route was taken.
+type noting struct{ *http.ServeMux }
+
+func (m noting) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	_, path, _ := strings.Cut(pattern, " ") // without its method
+	path = strings.TrimSuffix(path, "{$}")
+	m.ServeMux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if e, ok := r.Context().Value(endpoint{}).(*endpoint); ok {
+			e.pattern = path
+		}
+		h(w, r)
+	})
 }
 
 // deadlines bound how long a client may take to send its body and to read its answer.
@@ -103,13 +111,7 @@ func (s *Server) deadlines(next http.Handler) http.Handler {
 
 // origins lets pages of the allowed origins in, and keeps those of others out: a server on loopback without a key must
 // not answer to whatever page its user happens to look at.
-func (s *Server) origins(next http.Handler) http.Handler {
-	protect := http.NewCrossOriginProtection()
-	for _, o := range s.o.CORS {
-		if o != "*" {
-			protect.AddTrustedOrigin(o) // New has tried it
-		}
-	}
+func (s *Server) origins(protect *http.CrossOriginProtection, next http.Handler) http.Handler {
 	protect.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.reject(w, r, wire.Errorf(wire.Forbidden, "the page %s may not write here: allow its origin with --cors", r.Header.Get("Origin")))
 	}))
@@ -165,11 +167,7 @@ func (s *Server) localName(host string) bool {
 
 // allow checks the key of a request; like Qdrant it answers in plain text.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, want wire.Access) bool {
-	key := r.Header.Get("Api-Key")
-	given := key != ""
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !given && ok {
-		key, given = bearer, true
-	}
+	key, given := wire.KeyOf(r.Header.Get)
 	err := s.o.Keys.Check(key, given, want)
 	if err == nil {
 		return true

@@ -106,16 +106,12 @@ func (s *Server) text() map[string]http.HandlerFunc {
 }
 
 func (s *Server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
+	mux := noting{http.NewServeMux()}
 	for pattern, h := range s.text() {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			note(r.Context(), pathOf(pattern))
-			h(w, r)
-		})
+		mux.HandleFunc(pattern, h)
 	}
 	for _, rt := range table() {
 		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
-			note(r.Context(), pathOf(rt.pattern))
 			if !s.allow(w, r, rt.access) {
 				return
 			}
@@ -129,19 +125,13 @@ func (s *Server) routes() *http.ServeMux {
 		})
 	}
 	s.latent(mux)
-	s.pages.Routes(noting{mux}.HandleFunc)
-	mux.HandleFunc("/", s.nowhere)
-	return mux
+	s.pages.Routes(mux.HandleFunc)
+	mux.ServeMux.HandleFunc("/", s.nowhere) // of which no note is taken
+	return mux.ServeMux
 }
 
 // written is the result of a handler that has written its answer itself.
 type written struct{}
-
-// pathOf is a pattern without its method.
-func pathOf(pattern string) string {
-	_, p, _ := strings.Cut(pattern, " ")
-	return strings.TrimSuffix(p, "{$}")
-}
 
 // nowhere answers what no route does: 405 if another method would have been right, else 404.
 func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {

@@ -98,7 +98,7 @@ func New(store *collection.Store, o Options) (*Server, error) {
 	s.metrics = newMetrics(s)
 	s.pages = explorer.New(store, explorer.Options{Keys: o.Keys, Embedder: o.Embedder, Version: o.Version, Timeout: o.Timeout, Heavy: s.heavy, Log: o.Log})
 	s.mux = s.routes()
-	s.handler = s.observe(s.origins(s.hosts(s.deadlines(trim(s.mux)))))
+	s.handler = s.observe(s.origins(protect, s.hosts(s.deadlines(trim(s.mux)))))
 	s.grpc = rpc.New(store, rpc.Options{Keys: o.Keys, Title: title, Version: qdrantVersion, MaxMessage: int(o.MaxBody), Timeout: o.Timeout, Log: o.Log, TLS: o.TLS, Observe: s.metrics.rpc})
 	return s, nil
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/latent-go/latent/server/wire"
@@ -57,11 +56,7 @@ func (e *Explorer) access(r *http.Request) wire.Access {
 	if !e.o.Keys.Any() {
 		return wire.Write
 	}
-	key, given := r.Header.Get("Api-Key"), r.Header.Get("Api-Key") != ""
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !given && ok {
-		key, given = bearer, true
-	}
-	if given {
+	if key, given := wire.KeyOf(r.Header.Get); given {
 		return e.o.Keys.Access(key)
 	}
 	if c, err := r.Cookie(cookie); err == nil {

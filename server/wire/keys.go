@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"strings"
 )
 
 // Access is what a caller may do.
@@ -46,6 +47,17 @@ func (k Keys) Access(key string) Access {
 		return Read
 	}
 	return Nothing
+}
+
+// KeyOf returns the key that a request's headers carry, and whether they carry one.
+func KeyOf(header func(name string) string) (key string, given bool) {
+	if key = header("Api-Key"); key != "" {
+		return key, true
+	}
+	if key, given = strings.CutPrefix(header("Authorization"), "Bearer "); given {
+		return key, true
+	}
+	return "", false
 }
 
 // Check says whether the holder of key may do what needs the access want.
