@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -39,23 +38,13 @@ func collectionInfo(c *call) (any, error) {
 	return wire.InfoOf(col)
 }
 
-// changing is what calls that change a collection as a whole begin with. They are not cut short when the client goes.
-func (c *call) changing(body any) (context.Context, context.CancelFunc, error) {
-	if body != nil {
-		if err := c.read(body); err != nil {
-			return nil, nil, err
-		}
-	}
-	return c.context()
-}
-
 func createCollection(c *call) (any, error) {
 	name := c.PathValue("collection")
 	if err := wire.CheckName(name); err != nil {
 		return nil, err
 	}
 	var body wire.CreateCollection
-	ctx, cancel, err := c.changing(&body)
+	ctx, cancel, err := c.begin(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -69,20 +58,16 @@ func createCollection(c *call) (any, error) {
 
 func updateCollection(c *call) (any, error) {
 	var body wire.UpdateCollection
-	ctx, cancel, err := c.changing(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	col, err := c.collection()
-	if err != nil {
-		return nil, err
-	}
 	return true, body.Apply(ctx, col)
 }
 
 func deleteCollection(c *call) (any, error) {
-	ctx, cancel, err := c.changing(nil)
+	ctx, cancel, err := c.context()
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +82,11 @@ func deleteCollection(c *call) (any, error) {
 
 func addVector(c *call) (any, error) {
 	var body wire.VectorName
-	ctx, cancel, err := c.changing(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	col, err := c.collection()
-	if err != nil {
-		return nil, err
-	}
 	if err := body.Add(ctx, col, c.PathValue("vector")); err != nil {
 		return nil, err
 	}
@@ -113,15 +94,11 @@ func addVector(c *call) (any, error) {
 }
 
 func dropVector(c *call) (any, error) {
-	ctx, cancel, err := c.changing(nil)
+	col, ctx, cancel, err := c.on(nil)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	col, err := c.collection()
-	if err != nil {
-		return nil, err
-	}
 	if err := col.DropVector(ctx, c.PathValue("vector")); err != nil {
 		return nil, err
 	}
@@ -133,7 +110,7 @@ func createIndex(c *call) (any, error) {
 		Field  string         `json:"field_name"`
 		Schema *filter.Schema `json:"field_schema"`
 	}
-	ctx, cancel, err := c.changing(&body)
+	ctx, cancel, err := c.begin(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -155,15 +132,11 @@ func createIndex(c *call) (any, error) {
 }
 
 func dropIndex(c *call) (any, error) {
-	ctx, cancel, err := c.changing(nil)
+	col, ctx, cancel, err := c.on(nil)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	col, err := c.collection()
-	if err != nil {
-		return nil, err
-	}
 	if err := col.DropFieldIndex(ctx, c.PathValue("field"), true); err != nil {
 		return nil, err
 	}
@@ -227,7 +200,7 @@ func changeAliases(c *call) (any, error) {
 			} `json:"rename_alias"`
 		} `json:"actions"`
 	}
-	ctx, cancel, err := c.changing(&body)
+	ctx, cancel, err := c.begin(&body)
 	if err != nil {
 		return nil, err
 	}

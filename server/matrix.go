@@ -14,7 +14,7 @@ func (c *call) matrix() (*collection.Matrix, error) {
 		Limit  *int64         `json:"limit"`
 		Using  string         `json:"using"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}

@@ -112,14 +112,19 @@ func updateBatch(c *call) (any, error) {
 	return all, nil
 }
 
-// reading is what calls that only read begin with.
-func (c *call) reading(body any) (*collection.Collection, context.Context, context.CancelFunc, error) {
+// begin reads the body of a call, if it has one, and gives the call its time.
+func (c *call) begin(body any) (context.Context, context.CancelFunc, error) {
 	if body != nil {
 		if err := c.read(body); err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 	}
-	ctx, cancel, err := c.context()
+	return c.context()
+}
+
+// on is begin for a call on the collection that the path names.
+func (c *call) on(body any) (*collection.Collection, context.Context, context.CancelFunc, error) {
+	ctx, cancel, err := c.begin(body)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -138,7 +143,7 @@ func getPoints(c *call) (any, error) {
 		WithVector  selector    `json:"with_vector"`
 		WithVectors selector    `json:"with_vectors"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +164,7 @@ func getPoints(c *call) (any, error) {
 }
 
 func getPoint(c *call) (any, error) {
-	col, ctx, cancel, err := c.reading(nil)
+	col, ctx, cancel, err := c.on(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +195,7 @@ func scroll(c *call) (any, error) {
 		WithVector  selector       `json:"with_vector"`
 		WithVectors selector       `json:"with_vectors"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +228,7 @@ func countPoints(c *call) (any, error) {
 		Filter *filter.Filter `json:"filter"`
 		Exact  *bool          `json:"exact"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +244,7 @@ func facet(c *call) (any, error) {
 		Filter *filter.Filter `json:"filter"`
 		Exact  bool           `json:"exact"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +275,7 @@ func facet(c *call) (any, error) {
 
 func queryPoints(c *call) (any, error) {
 	var body queryBody
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +300,7 @@ func queryBatch(c *call) (any, error) {
 	var body struct {
 		Searches *[]queryBody `json:"searches"`
 	}
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +340,7 @@ func batch(ctx context.Context, col *collection.Collection, bodies []queryBody) 
 
 func queryGroups(c *call) (any, error) {
 	var body queryBody
-	col, ctx, cancel, err := c.reading(&body)
+	col, ctx, cancel, err := c.on(&body)
 	if err != nil {
 		return nil, err
 	}
@@ -424,9 +429,18 @@ func discoverAsk(b *oldBody) error {
 }
 
 func search(asking func(*oldBody) error) func(*call) (any, error) {
+	return old(asking, (*queryBody).run)
+}
+
+func searchGroups(asking func(*oldBody) error) func(*call) (any, error) {
+	return old(asking, (*queryBody).runGroups)
+}
+
+// old makes a handler of a call of old: asking says what it asks for, and run runs the query that it then is.
+func old[T any](asking func(*oldBody) error, run func(*queryBody, context.Context, *collection.Collection) (T, error)) func(*call) (any, error) {
 	return func(c *call) (any, error) {
 		var body oldBody
-		col, ctx, cancel, err := c.reading(&body)
+		col, ctx, cancel, err := c.on(&body)
 		if err != nil {
 			return nil, err
 		}
@@ -434,7 +448,7 @@ func search(asking func(*oldBody) error) func(*call) (any, error) {
 		if err := asking(&body); err != nil {
 			return nil, err
 		}
-		return body.run(ctx, col)
+		return run(&body.queryBody, ctx, col)
 	}
 }
 
@@ -443,7 +457,7 @@ func searchBatch(asking func(*oldBody) error) func(*call) (any, error) {
 		var body struct {
 			Searches []oldBody `json:"searches"`
 		}
-		col, ctx, cancel, err := c.reading(&body)
+		col, ctx, cancel, err := c.on(&body)
 		if err != nil {
 			return nil, err
 		}
@@ -456,20 +470,5 @@ func searchBatch(asking func(*oldBody) error) func(*call) (any, error) {
 			bodies[i] = body.Searches[i].queryBody
 		}
 		return batch(ctx, col, bodies)
-	}
-}
-
-func searchGroups(asking func(*oldBody) error) func(*call) (any, error) {
-	return func(c *call) (any, error) {
-		var body oldBody
-		col, ctx, cancel, err := c.reading(&body)
-		if err != nil {
-			return nil, err
-		}
-		defer cancel()
-		if err := asking(&body); err != nil {
-			return nil, err
-		}
-		return body.runGroups(ctx, col)
 	}
 }
