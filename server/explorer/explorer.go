@@ -140,15 +140,20 @@ func (e *Explorer) page(want wire.Access, show func(*visit) error) func(http.Res
 		default:
 			err = show(v)
 		}
-		if err == nil {
-			return
+		if err != nil {
+			status, why := v.told("page failed", err)
+			v.show(status, "error", "That did not work", nil, why)
 		}
-		told := wire.Of(err)
-		if told.Kind == wire.Internal {
-			e.o.Log.ErrorContext(ctx, "page failed", "error", err, "path", r.URL.Path)
-		}
-		v.show(told.HTTP(), "error", "That did not work", nil, told.Error())
 	}
+}
+
+// told is the status and the words of an error; one that is no visitor's goes to the log, too.
+func (v *visit) told(what string, err error) (status int, why string) {
+	told := wire.Of(err)
+	if told.Kind == wire.Internal {
+		v.o.Log.ErrorContext(v.Context(), what, "error", err, "path", v.URL.Path)
+	}
+	return told.HTTP(), told.Error()
 }
 
 // policy allows our own files. Styles in attributes are of charts: colours that package report has written.

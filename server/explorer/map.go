@@ -3,6 +3,7 @@ package explorer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -88,7 +89,8 @@ func showMap(v *visit) error {
 		if len(hits) < 3 {
 			return wire.Errorf(wire.BadInput, "%d points are too few for a map: want at least 3", len(hits))
 		}
-		m, err := pca.Fit(v.Context(), rows(hits, about.Using, true), pca.Options{Components: 2, Solver: pca.Randomized, Seed: 1})
+		x := rows(hits, about.Using, true)
+		m, err := pca.Fit(v.Context(), x, pca.Options{Components: 2, Solver: pca.Randomized, Seed: 1})
 		if err != nil {
 			return err
 		}
@@ -100,26 +102,20 @@ func showMap(v *visit) error {
 		}
 		var kinds []string
 		kinds, about.Legend = colour(hits, about.Color)
-		about.Dots = place(hits, m, about.Using)
+		about.Dots = place(hits, m.Apply(vec.Matrix{}, x))
 		for i := range about.Dots {
 			about.Dots[i].Kind = kinds[i]
 		}
 		return nil
 	}()
 	if err != nil {
-		told := wire.Of(err)
-		status, about.Err = told.HTTP(), told.Error()
-		if told.Kind == wire.Internal {
-			v.o.Log.ErrorContext(v.Context(), "map failed", "error", err)
-		}
+		status, about.Err = v.told("map failed", err)
 	}
 	return v.show(status, "map", "Map of "+col.Name(), col, about)
 }
 
-// place puts points on the map, by the same scale in both directions.
-func place(hits []collection.Hit, m *pca.Map, vector string) []dot {
-	x := rows(hits, vector, true)
-	y := m.Apply(vec.Matrix{}, x)
+// place puts points on the map, by their coordinates y and the same scale in both directions.
+func place(hits []collection.Hit, y vec.Matrix) []dot {
 	at := func(i, axis int) float64 {
 		if axis >= y.Cols {
 			return 0 // vectors of one number
@@ -165,14 +161,12 @@ func colour(hits []collection.Hit, path string) ([]string, []legend) {
 	seen := map[string]int{}
 	for i, h := range hits {
 		values[i] = lookup(h.Payload, path)
-		switch n := values[i].(type) {
-		case nil:
+		if values[i] == nil {
 			continue
-		case int64:
-			numbers = append(numbers, float64(n))
-		case float64:
+		}
+		if n, ok := toFloat(values[i]); ok {
 			numbers = append(numbers, n)
-		default:
+		} else {
 			numeric = false
 		}
 		seen[short(values[i], 40)]++
@@ -201,11 +195,7 @@ func colour(hits []collection.Hit, path string) ([]string, []legend) {
 			})
 		}
 	} else {
-		names := make([]string, 0, len(seen))
-		for name := range seen {
-			names = append(names, name)
-		}
-		slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(seen[b], seen[a]), cmp.Compare(a, b)) })
+		names := slices.SortedFunc(maps.Keys(seen), func(a, b string) int { return cmp.Or(cmp.Compare(seen[b], seen[a]), cmp.Compare(a, b)) })
 		add("other", "others", func(v any) bool { return v != nil })
 		for k, name := range names[:min(len(names), mapKinds)] {
 			add(fmt.Sprintf("k%d", k), name, func(v any) bool { return v != nil && short(v, 40) == name })

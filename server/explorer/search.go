@@ -66,11 +66,7 @@ func showSearch(v *visit) error {
 		about.Took = strconv.FormatFloat(float64(time.Since(begin).Microseconds())/1000, 'f', 1, 64) + " ms"
 	}
 	if err != nil {
-		told := wire.Of(err)
-		status, about.Err = told.HTTP(), told.Error()
-		if told.Kind == wire.Internal {
-			v.o.Log.ErrorContext(v.Context(), "search failed", "error", err)
-		}
+		status, about.Err = v.told("search failed", err)
 	}
 	about.Score = scoreName(about.Form, about.Vectors)
 	return v.show(status, "search", "Search "+col.Name(), col, about)
