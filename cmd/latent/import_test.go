@@ -165,7 +165,7 @@ func TestImportFormats(t *testing.T) {
 
 func readPoints(t *testing.T, path string) (points []client.Point) {
 	t.Helper()
-	r, err := openPoints(path, 0)
+	r, err := openPoints(path)
 	if err != nil || r == nil {
 		t.Fatal(err, r)
 	}
@@ -394,7 +394,7 @@ func FuzzPoints(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Skip(err)
 		}
-		r, err := openPoints(path, 0)
+		r, err := openPoints(path)
 		if err != nil || r == nil {
 			return
 		}
@@ -414,4 +414,39 @@ func FuzzPoints(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSomePoints looks whether --rows ends a file of points, too.
+func TestSomePoints(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.jsonl")
+	var lines strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&lines, "{\"id\":%d,\"vector\":[1,2]}\n", i)
+	}
+	if err := os.WriteFile(path, []byte(lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for most, want := range map[int]int{0: 5, 1: 1, 3: 3, 4: 4, 9: 5} {
+		r, err := openRows(t.Context(), nil, importFlags{in: input{Options: dataset.Options{MaxRows: most}}}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for err == nil {
+			var points []client.Point
+			points, err = r.next(2)
+			for _, p := range points {
+				if p.ID != point.Num(uint64(got)) {
+					t.Errorf("--rows %d: point %v after %d", most, p.ID, got)
+				}
+				got++
+			}
+		}
+		if err != io.EOF || got != want {
+			t.Errorf("--rows %d: %d points, want %d: %v", most, got, want, err)
+		}
+		if err := r.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

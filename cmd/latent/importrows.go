@@ -41,10 +41,14 @@ func openRows(ctx context.Context, e *env, f importFlags, arg string) (*rows, er
 		}
 		return f.matrix(l), nil
 	}
-	if r, err := openPoints(path, f.in.MaxRows); r != nil || err != nil {
-		return r, err
+	r, err := openPoints(path)
+	if r == nil && err == nil {
+		return f.file(arg)
 	}
-	return f.file(arg)
+	if r != nil && f.in.MaxRows > 0 {
+		r.limit(f.in.MaxRows)
+	}
+	return r, err
 }
 
 // matrix are rows of vectors in memory.
@@ -205,7 +209,7 @@ func (f field) put(p *point.Payload, text string) (err error) {
 }
 
 // openPoints opens a file with a point a line, as JSON; nil if its first line is none.
-func openPoints(path string, limit int) (*rows, error) {
+func openPoints(path string) (*rows, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -218,7 +222,7 @@ func openPoints(path string, limit int) (*rows, error) {
 	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 64<<20)
-	line, more := 0, true
+	line := 0
 	scan := func() (p client.Point, err error) {
 		for lines.Scan() {
 			line++
@@ -243,19 +247,18 @@ func openPoints(path string, limit int) (*rows, error) {
 	if err != nil {
 		return nil, file.Close()
 	}
-	count := 0
+	began := false
 	next := func(n int) (points []client.Point, err error) {
-		for len(points) < n && more && (limit == 0 || count < limit) {
+		for len(points) < n {
 			p := first
-			if count > 0 {
+			if began {
 				if p, err = scan(); err == io.EOF {
-					more = false
 					break
 				} else if err != nil {
 					return nil, err
 				}
 			}
-			count++
+			began = true
 			points = append(points, p)
 		}
 		if points == nil {
