@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/latent-go/latent/collection/filter"
@@ -166,6 +167,29 @@ func damaged(t *testing.T, fs *vfs.MemFS, path string, m plain) string {
 		return "check says so"
 	}
 	return "no consequence"
+}
+
+// TestGapInLog takes a version out of the log behind the checkpoint: what is derived, payload indexes and sparse vectors
+// too, is made again.
+func TestGapInLog(t *testing.T) {
+	fs, m := small(t)
+	s := must[*Store](t)(Open("db", Options{FS: fs, Still: true}))
+	c := must[*Collection](t)(s.Collection("c"))
+	if err := errors.Join(c.db.Delete(logKey(c.version-1), pebble.Sync), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = must[*Store](t)(Open("db", Options{FS: fs, Still: true}))
+	defer s.Close()
+	c = must[*Collection](t)(s.Collection("c"))
+	for _, kind := range []string{pointsFile, fieldPrefix, sparsePrefix} {
+		if !slices.ContainsFunc(c.notes, func(note string) bool { return strings.Contains(note, derivedDir+"/"+kind) }) {
+			t.Errorf("%s is not made again: %q", kind, c.notes)
+		}
+	}
+	q := Query{Ask: Nearest{To: Input{Vector: &point.Vector{Sparse: &point.Sparse{Indices: []uint32{1}, Values: []float32{1}}}}}, Using: "s", Limit: 100}
+	if hits := must[[]Hit](t)(c.Query(ctx, q)); len(hits) != len(m) {
+		t.Errorf("%d points are found, want %d", len(hits), len(m))
+	}
 }
 
 func TestSnapshotDamage(t *testing.T) {

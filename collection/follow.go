@@ -3,7 +3,6 @@ package collection
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,6 +111,15 @@ func (c *Collection) loadFollowers(ctx context.Context, oldest uint64) error {
 		}
 		schemas[field] = s
 	}
+	since := map[uint64]*roaring.Bitmap{} // the files of one checkpoint share it
+	changedSince := func(version uint64) (_ *roaring.Bitmap, err error) {
+		if since[version] == nil {
+			if since[version], err = c.changedSince(version); err != nil {
+				delete(since, version) // it is of a part of the log
+			}
+		}
+		return since[version], err
+	}
 	fresh := map[string]bool{} // fields that are not loaded
 	for field := range schemas {
 		fresh[field] = true
@@ -133,7 +141,7 @@ func (c *Collection) loadFollowers(ctx context.Context, oldest uint64) error {
 		if was, _ := json.Marshal(ix.Schema()); !ok || !fresh[field] || !sameJSON(was, s) {
 			continue
 		}
-		changed, err := c.changedSince(version)
+		changed, err := changedSince(version)
 		if err != nil {
 			c.rebuilding(name, err)
 			continue
@@ -156,27 +164,23 @@ func (c *Collection) loadFollowers(ctx context.Context, oldest uint64) error {
 		c.fields.Set(ix)
 	}
 	for _, s := range c.sparse {
-		from := uint64(0)
+		slots := c.live
 		for _, name := range names {
 			version, uid, ok := versionIn(name)
 			if !ok || !strings.HasPrefix(name, sparsePrefix) || version < oldest || version > c.version || uid != strconv.Itoa(int(s.uid)) {
 				continue
 			}
 			ix, err := readWhole(c.store.files, c.path(derivedDir, name), sparse.Read)
+			var changed *roaring.Bitmap
+			if err == nil {
+				changed, err = changedSince(version)
+			}
 			if err != nil {
 				c.rebuilding(name, err)
 				continue
 			}
-			s.ix, from = ix, version
-		}
-		slots := c.live
-		if from > 0 {
-			changed, err := c.changedSince(from)
-			if err != nil {
-				return err
-			}
-			s.ix.Forget(changed)
-			slots = roaring.And(changed, c.live)
+			ix.Forget(changed)
+			s.ix, slots = ix, roaring.And(changed, c.live)
 		}
 		if err := c.feedSparse(ctx, s, slots); err != nil {
 			return err
@@ -188,24 +192,6 @@ func (c *Collection) loadFollowers(ctx context.Context, oldest uint64) error {
 func sameJSON(a []byte, s filter.Schema) bool {
 	b, err := json.Marshal(s)
 	return err == nil && bytes.Equal(a, b)
-}
-
-// changedSince returns the slots that the log says something happened to after a version.
-func (c *Collection) changedSince(version uint64) (*roaring.Bitmap, error) {
-	out := roaring.New()
-	want := version
-	err := each(c.db, logKey(version+1), after(keyLog), func(key, value []byte) error {
-		want++
-		if v := binary.BigEndian.Uint64(key[1:]); v != want {
-			return failed(ErrCorrupt, "the log goes on with version %d, want %d", v, want)
-		}
-		changes, err := decodeChanges(value)
-		for _, ch := range changes {
-			out.Add(ch.slot)
-		}
-		return err
-	})
-	return out, err
 }
 
 // feed puts the payloads of live slots into an index.

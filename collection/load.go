@@ -183,7 +183,28 @@ func bitmap(f *artifact.File, name string) (*roaring.Bitmap, error) {
 
 // replay brings a checkpoint up to what the log says.
 func (c *Collection) replay(from head) error {
-	want := from.version + 1
+	return c.eachChange(from.version, func(ch change) {
+		switch ch.kind {
+		case slotBorn:
+			c.ids[ch.slot] = ch.id
+			c.live.Add(ch.slot)
+		case slotDied:
+			c.live.Remove(ch.slot)
+		}
+	})
+}
+
+// changedSince returns the slots that the log says something happened to after a version.
+func (c *Collection) changedSince(version uint64) (*roaring.Bitmap, error) {
+	out := roaring.New()
+	err := c.eachChange(version, func(ch change) { out.Add(ch.slot) })
+	return out, err
+}
+
+// eachChange calls f for what the log says happened after a version. It says it of every version up to the last, or is
+// damaged.
+func (c *Collection) eachChange(since uint64, f func(change)) error {
+	want := since + 1
 	err := each(c.db, logKey(want), after(keyLog), func(key, value []byte) error {
 		if version := binary.BigEndian.Uint64(key[1:]); version != want {
 			return failed(ErrCorrupt, "the log goes on with version %d, want %d", version, want)
@@ -197,13 +218,7 @@ func (c *Collection) replay(from head) error {
 			if ch.slot >= c.n {
 				return failed(ErrCorrupt, "log of version %d: slot %d of %d", want-1, ch.slot, c.n)
 			}
-			switch ch.kind {
-			case slotBorn:
-				c.ids[ch.slot] = ch.id
-				c.live.Add(ch.slot)
-			case slotDied:
-				c.live.Remove(ch.slot)
-			}
+			f(ch)
 		}
 		return nil
 	})
