@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"gonum.org/v1/gonum/mat"
 
@@ -50,6 +51,18 @@ func TestContrast(t *testing.T) {
 	a, b := nntest.Random(n, 4, 1), nntest.Random(n, 4, 2)
 	nntest.Gradients(t, info, a, b)
 	nntest.Gradients(t, ntx, a, b)
+}
+
+func TestCrossEntropy(t *testing.T) {
+	classes := func(z *Node) *Node { // 0, 1, 2, 0, 1
+		return Reshape(ModScalar(Iota(z.Graph(), shapes.Make(dtypes.Int32, z.Shape().Dim(0)), 0), 3), -1, 1)
+	}
+	entropy := func(in []*Node) *Node { l, _ := nn.CrossEntropy(in[0], classes(in[0])); return l }
+	accuracy := func(in []*Node) *Node { _, m := nn.CrossEntropy(in[0], classes(in[0])); return m["accuracy"] }
+	z := eye(5, 3) // rows 3 and 4 name no class, and the first of equal logits is taken
+	near(t, "cross-entropy", nntest.Run(t, entropy, z)[0], (3*(math.Log(math.E+2)-1)+2*math.Log(3))/5)
+	near(t, "accuracy", nntest.Run(t, accuracy, z)[0], 4./5)
+	nntest.Gradients(t, entropy, nntest.Random(5, 3, 1))
 }
 
 // singular are the singular values of a matrix.
