@@ -3,9 +3,12 @@ package collection
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/latent-go/latent/collection/point"
 	"github.com/latent-go/latent/vec"
@@ -89,5 +92,37 @@ func TestCosineTwice(t *testing.T) {
 		if n := vec.Norm(once); n < 0.999999 || n > 1.000001 {
 			t.Fatalf("length %v", n)
 		}
+	}
+}
+
+// TestIDFStays changes the configuration of a sparse vector when no points change after it: it is in force when the store
+// is opened again, though a file of the index as it was is there.
+func TestIDFStays(t *testing.T) {
+	fs := vfs.NewMem()
+	reopen := func(s *Store) (*Store, *Collection) {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = must[*Store](t)(Open("db", Options{FS: fs}))
+		return s, must[*Collection](t)(s.Collection("c"))
+	}
+	s := must[*Store](t)(Open("db", Options{FS: fs}))
+	if err := s.Create(ctx, "c", Config{Sparse: map[string]SparseConfig{"s": {}}}); err != nil {
+		t.Fatal(err)
+	}
+	c := must[*Collection](t)(s.Collection("c"))
+	x := point.Vector{Sparse: &point.Sparse{Indices: []uint32{1}, Values: []float32{2}}}
+	if _, err := c.Apply(ctx, []Op{Upsert{Points: []point.Point{{ID: point.Num(1), Vectors: point.Vectors{"s": x}}}}}, true); err != nil {
+		t.Fatal(err)
+	}
+	s, c = reopen(s) // which writes the file
+	if err := c.SetConfig(ctx, Config{Sparse: map[string]SparseConfig{"s": {IDF: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	s, c = reopen(s)
+	defer s.Close()
+	hits := must[[]Hit](t)(c.Query(ctx, Query{Ask: Nearest{To: Input{Vector: &x}}, Using: "s"}))
+	if want := float32(4 * math.Log1p(0.5/1.5)); len(hits) != 1 || hits[0].Score != want { // ln(1 + (1−1+½)/(1+½))
+		t.Errorf("%v, want the score %v", hits, want)
 	}
 }

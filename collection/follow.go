@@ -179,6 +179,9 @@ func (c *Collection) loadFollowers(ctx context.Context, oldest uint64) error {
 				c.rebuilding(name, err)
 				continue
 			}
+			if ix.Options().IDF != s.config.IDF { // the configuration changed after the checkpoint
+				continue
+			}
 			ix.Forget(changed)
 			s.ix, slots = ix, roaring.And(changed, c.live)
 		}

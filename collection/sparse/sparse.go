@@ -36,6 +36,9 @@ func New(o Options) *Index {
 	return &Index{o: o, dims: make(map[uint32]*postings.List[float32]), has: roaring.New()}
 }
 
+// Options are what the index was made with.
+func (x *Index) Options() Options { return x.o }
+
 // Put indexes the vector of a slot that is not in the index. It is cheap for slots in ascending order.
 func (x *Index) Put(slot uint32, v point.Sparse) {
 	x.mu.Lock()
