@@ -237,7 +237,8 @@ func (b *bounder) filter(f *Filter) bound {
 	return out
 }
 
-// condition bounds the live slots for which a condition holds.
+// condition bounds the slots for which a condition holds; what it says of slots that are not live does not count, since
+// filter starts from those that are.
 func (b *bounder) condition(c Condition) bound {
 	switch c := c.(type) {
 	case *Filter:
@@ -248,7 +249,7 @@ func (b *bounder) condition(c Condition) bound {
 		}
 		if ix := b.x.of(c.Key); ix != nil {
 			if t, ok := ix.test(c.Test); ok {
-				return and(b.all(), t)
+				return t
 			}
 		}
 	case IsEmpty:
@@ -257,7 +258,7 @@ func (b *bounder) condition(c Condition) bound {
 		}
 	case IsNull:
 		if ix := b.x.of(c.Key); ix != nil {
-			return and(b.all(), exact(ix.null))
+			return exact(ix.null)
 		}
 	case HasID:
 		if b.Slot != nil {
@@ -267,12 +268,12 @@ func (b *bounder) condition(c Condition) bound {
 					out.Add(slot)
 				}
 			}
-			return and(b.all(), exact(out))
+			return exact(out)
 		}
 	case HasVector:
 		if b.With != nil {
 			if with := b.With(string(c)); with != nil {
-				return and(b.all(), exact(with))
+				return exact(with)
 			}
 		}
 	case Nested:
@@ -298,7 +299,7 @@ func (b *bounder) nested(f *Filter, at Path) *roaring.Bitmap {
 			}
 			if ix := b.x.of(at.join(c.Key)); ix != nil {
 				if t, ok := ix.test(c.Test); ok {
-					return roaring.And(b.Live, t.hi)
+					return t.hi
 				}
 			}
 		}
