@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
@@ -111,8 +111,8 @@ func (s mpScale) tree(ctx context.Context, e *Env, ev *Evidence) error {
 		}
 		pictures := make([]report.Chart, 2)
 		// These nets are too small for one to keep the machine busy.
-		done, total := 0, len(kinds)*len(e.Seeds)
-		var mu sync.Mutex
+		var done atomic.Int32
+		total := len(kinds) * len(e.Seeds)
 		err := vec.Blocks(ctx, total, 1, func(at, _ int) error {
 			i, j := at/len(kinds), at%len(kinds)
 			m, g, err := fit(synthetic.Tree{N: s.treeRows, Correlation: c, Seed: e.Seeds[i]}, kinds[j], steps)
@@ -122,11 +122,11 @@ func (s mpScale) tree(ctx context.Context, e *Env, ev *Evidence) error {
 			if i == 0 && c == 0 && j < len(pictures) {
 				pictures[j] = mpPicture(kinds[j], m, g)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			e.Progress(fmt.Sprintf("tree, siblings at %g", c), done, total)
-			return look(&found[j], i, m, g)
+			if err := look(&found[j], i, m, g); err != nil {
+				return err
+			}
+			e.Progress(fmt.Sprintf("tree, siblings at %g", c), int(done.Add(1)), total)
+			return nil
 		})
 		if err != nil {
 			return err

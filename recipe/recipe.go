@@ -70,7 +70,7 @@ type Env struct {
 	// Miniature asks for the smallest data that goes through all of the recipe's code, in seconds: for tests. Its
 	// verdict means nothing.
 	Miniature bool
-	// Progress is told what is being done; it is never nil.
+	// Progress is told what is being done, from several goroutines at a time; it is never nil.
 	Progress func(step string, done, total int)
 }
 
