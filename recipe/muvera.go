@@ -809,15 +809,15 @@ func (s muveraScale) real(ctx context.Context, e *Env, ev *Evidence, texts *mult
 			ev.Ours.Values = append(ev.Ours.Values, float64(mine))
 			o := options[ours]
 			o.Seed = seed
-			a, b, err := c.race(ctx, o, base, mine, s.deepest)
-			if err != nil {
-				return err
-			}
-			baseTimes, times = append(baseTimes, a), append(times, b)
 			encoded, err := c.encode(ctx, o)
 			if err != nil {
 				return err
 			}
+			a, b, err := c.race(ctx, encoded, base, mine, s.deepest)
+			if err != nil {
+				return err
+			}
+			baseTimes, times = append(baseTimes, a), append(times, b)
 			for j, k := range keepings {
 				e.Progress("ways to keep encodings", i*len(keepings)+j, len(e.Seeds)*len(keepings))
 				r, bytes, err := c.ranks(ctx, encoded, k, s.deepest)
@@ -889,12 +889,8 @@ func (s muveraScale) real(ctx context.Context, e *Env, ev *Evidence, texts *mult
 type kept struct{ bytes, n95, at100 float64 }
 
 // race times single queries by turns: per token with n candidates, by encodings with m. It returns the medians, in milliseconds.
-func (c *multiCorpus) race(ctx context.Context, o muvera.Options, n, m, deepest int) (perToken, encoded float64, err error) {
+func (c *multiCorpus) race(ctx context.Context, e encodings, n, m, deepest int) (perToken, encoded float64, err error) {
 	tokens, err := c.tokenIndex(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	e, err := c.encode(ctx, o)
 	if err != nil {
 		return 0, 0, err
 	}
