@@ -450,34 +450,3 @@ func teacher(d int, r *rand.Rand) func(x []float32) float64 {
 		return y
 	}
 }
-
-// spearman is the correlation of ranks; equal values share theirs.
-func spearman(a, b []float64) float64 {
-	x, y := ranked(a), ranked(b)
-	var xy, xx, yy float64
-	mean := float64(len(a)-1) / 2
-	for i := range x {
-		xy += (x[i] - mean) * (y[i] - mean)
-		xx += (x[i] - mean) * (x[i] - mean)
-		yy += (y[i] - mean) * (y[i] - mean)
-	}
-	if xx == 0 || yy == 0 {
-		return 0
-	}
-	return xy / math.Sqrt(xx*yy)
-}
-
-func ranked(v []float64) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		for j, y := range v {
-			switch {
-			case y < x:
-				out[i]++
-			case y == x && j != i:
-				out[i] += 0.5
-			}
-		}
-	}
-	return out
-}

@@ -595,7 +595,7 @@ func (s ragScale) sentences(ctx context.Context, e *Env, ev *Evidence) error {
 						likeness[i] = -float64(m.Distance(y.Row(i), y.Row(len(scores)+i)))
 					}
 					w := newWay(method, y.Cols, m)
-					got[w] = append(got[w], rankCorrelation(likeness, scores))
+					got[w] = append(got[w], spearman(likeness, scores))
 				}
 				return nil
 			})
@@ -630,42 +630,6 @@ func stsPairs(path string) (left, right []string, scores []float64, err error) {
 		left, right, scores = append(left, f[5]), append(right, f[6]), append(scores, v)
 	}
 	return left, right, scores, nil
-}
-
-// rankCorrelation is Spearman's, the correlation of ranks; equal values share theirs.
-func rankCorrelation(x, y []float64) float64 {
-	return pearson(ranks(x), ranks(y))
-}
-
-func ranks(x []float64) []float64 {
-	order := make([]int, len(x))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
-	out := make([]float64, len(x))
-	for lo := 0; lo < len(order); {
-		hi := lo + 1
-		for hi < len(order) && x[order[hi]] == x[order[lo]] {
-			hi++
-		}
-		for _, i := range order[lo:hi] {
-			out[i] = float64(lo+hi-1) / 2
-		}
-		lo = hi
-	}
-	return out
-}
-
-func pearson(x, y []float64) float64 {
-	mx, my := mean(x), mean(y)
-	var xy, xx, yy float64
-	for i := range x {
-		xy += (x[i] - mx) * (y[i] - my)
-		xx += (x[i] - mx) * (x[i] - mx)
-		yy += (y[i] - my) * (y[i] - my)
-	}
-	return xy / math.Sqrt(xx*yy)
 }
 
 // speed times searches of full and reduced vectors in turns, the map of the query included.
