@@ -10,10 +10,10 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/measure/dimension"
 	"github.com/latent-go/latent/measure/sharpness"
+	"github.com/latent-go/latent/model/classifier"
 	"github.com/latent-go/latent/neighbors"
 	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/report"
@@ -326,7 +326,7 @@ func (s propertyScale) madeRun(ctx context.Context, d int, gap float64, seed uin
 	if err != nil {
 		return m, err
 	}
-	if _, err := nn.Train(ctx, w, propertyLoss, feed, nn.Options{Epochs: s.epochs / 2, Schedule: nn.Cosine}); err != nil {
+	if _, err := nn.Train(ctx, w, classifier.Loss(propertyNet{}), feed, nn.Options{Epochs: s.epochs / 2, Schedule: nn.Cosine}); err != nil {
 		return m, err
 	}
 	wrong := func(x vec.Matrix) (float64, error) {
@@ -334,13 +334,13 @@ func (s propertyScale) madeRun(ctx context.Context, d int, gap float64, seed uin
 		if err != nil {
 			return 0, err
 		}
-		got, err := nn.Evaluate(ctx, w, propertyLoss, f)
+		got, err := nn.Evaluate(ctx, w, classifier.Loss(propertyNet{}), f)
 		return 1 - got["accuracy"], err
 	}
 	if m.wrong, err = wrong(test); err != nil {
 		return m, err
 	}
-	moved, err := nn.FGSM(ctx, w, propertyLoss, test, want, 0.02, -100, 100)
+	moved, err := nn.FGSM(ctx, w, classifier.Loss(propertyNet{}), test, want, 0.02, -100, 100)
 	if err != nil {
 		return m, err
 	}
@@ -349,12 +349,11 @@ func (s propertyScale) madeRun(ctx context.Context, d int, gap float64, seed uin
 	return m, err
 }
 
-// propertyLoss is the cross-entropy of a network 64-64-64-2.
-func propertyLoss(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
-	z := nn.MLP(scope, in[0], 64, 64, 2)
-	right := Equal(ArgMax(z, 1), Squeeze(in[1], 1))
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[1:2], []*Node{z})), nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, z.DType()))}
-}
+// propertyNet is a network 64-64-64-2.
+type propertyNet struct{}
+
+func (propertyNet) Logits(scope *model.Scope, x *Node) *Node { return nn.MLP(scope, x, 64, 64, 2) }
+func (propertyNet) String() string                           { return "64-64-64-2" }
 
 // ofDimension learns a function of a cube by the nearest neighbour, from more and more rows.
 func (s propertyScale) ofDimension(ctx context.Context, e *Env, ev *Evidence) error {

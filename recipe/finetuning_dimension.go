@@ -14,9 +14,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/dataset/catalog"
+	"github.com/latent-go/latent/model/classifier"
 	"github.com/latent-go/latent/model/encoder"
 	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/nn/subspace"
@@ -374,19 +374,7 @@ func finetuningImages(e *Env, all *pictures, seed uint64) (*finetuning, error) {
 	if e.Miniature {
 		f.max, f.rates = 128, []float64{0.1}
 	}
-	net := func(head string) nn.Loss {
-		return func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
-			x := in[0]
-			for i := range 2 {
-				x = activation.Relu(nn.Dense(scope.In("hidden%d", i), x, 32))
-			}
-			z := nn.Dense(scope.In("%s", head), x, 10)
-			right := Equal(ArgMax(z, 1), Squeeze(in[1], 1))
-			return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[1:2], []*Node{z})),
-				nn.Metrics{"accuracy": ReduceAllMean(ConvertDType(right, z.DType()))}
-		}
-	}
-	f.before, f.task = net("classes"), net("renamed")
+	f.before, f.task = classifier.Loss(finetuningNet("classes")), classifier.Loss(finetuningNet("renamed"))
 	r := rand.New(rand.NewPCG(seed, 0xf17e))
 	order, rename := r.Perm(all.x.Rows), r.Perm(10)
 	test, train, rest := all.rows(order[:held]), all.rows(order[held:held+few]), all.rows(order[held:])
@@ -408,6 +396,18 @@ func finetuningImages(e *Env, all *pictures, seed uint64) (*finetuning, error) {
 	f.train, f.test = feed(train, nn.BatchOptions{Size: 60, Seed: seed}), feed(test, nn.BatchOptions{Size: 250, InOrder: true, Rest: true})
 	return f, err
 }
+
+// finetuningNet is a net 784-32-32-10 whose head has a name of its own.
+type finetuningNet string
+
+func (f finetuningNet) Logits(scope *model.Scope, x *Node) *Node {
+	for i := range 2 {
+		x = activation.Relu(nn.Dense(scope.In("hidden%d", i), x, 32))
+	}
+	return nn.Dense(scope.In("%s", string(f)), x, 10)
+}
+
+func (f finetuningNet) String() string { return string(f) }
 
 // finetuningCorpus is texts to learn from before, some of which are of a kind.
 type finetuningCorpus struct {
