@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -486,10 +484,6 @@ func loadCurNet(ctx context.Context) (*curNet, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := catalog.Get(ctx, "wordnet", catalog.Options{})
-	if err != nil {
-		return nil, err
-	}
 	number := make(map[string]int32, len(glove.Words))
 	for i, w := range glove.Words {
 		number[w] = int32(i)
@@ -503,39 +497,23 @@ func loadCurNet(ctx context.Context) (*curNet, error) {
 		return out
 	}
 	net := &curNet{words: glove.Train}
-	for _, f := range data.Files {
-		b, err := os.ReadFile(data.Path(f.Name))
-		if err != nil {
-			return nil, err
+	err = wordNetSenses(ctx, func(_ string, lemmas []string, gloss string) {
+		var s curSense
+		for _, l := range lemmas {
+			s.text = append(s.text, words(l)...)
 		}
-		for line := range strings.Lines(string(b)) {
-			// offset file type count, lemma and number so many times, …: wndb(5WN). The licence above is indented.
-			head, gloss, ok := strings.Cut(line, " | ")
-			if !ok || strings.HasPrefix(line, " ") {
-				continue
-			}
-			fields := strings.Fields(head)
-			count, err := strconv.ParseUint(fields[3], 16, 8)
-			if err != nil || len(fields) < 4+2*int(count) {
-				return nil, fmt.Errorf("wordnet: %s: a line is not a sense: %.60s", f.Name, line)
-			}
-			var s curSense
-			for i := range int(count) {
-				s.text = append(s.text, words(fields[4+2*i])...)
-			}
-			definition, _, _ := strings.Cut(gloss, `; "`)
-			s.text = append(s.text, words(definition)...)
-			for _, m := range curQuoted.FindAllStringSubmatch(gloss, -1) {
-				if x := words(m[1]); len(x) >= 4 {
-					s.examples = append(s.examples, x)
-				}
-			}
-			if len(s.text) > 0 {
-				net.senses = append(net.senses, s)
+		definition, _, _ := strings.Cut(gloss, `; "`)
+		s.text = append(s.text, words(definition)...)
+		for _, m := range curQuoted.FindAllStringSubmatch(gloss, -1) {
+			if x := words(m[1]); len(x) >= 4 {
+				s.examples = append(s.examples, x)
 			}
 		}
-	}
-	return net, nil
+		if len(s.text) > 0 {
+			net.senses = append(net.senses, s)
+		}
+	})
+	return net, err
 }
 
 // madeUpCurNet has n senses of words at random, each with one example.

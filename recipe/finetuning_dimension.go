@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"github.com/latent-go/latent/dataset/catalog"
 	"github.com/latent-go/latent/model/classifier"
 	"github.com/latent-go/latent/model/encoder"
 	"github.com/latent-go/latent/nn"
@@ -497,30 +495,11 @@ func finetuningTexts(ctx context.Context, e *Env) (*finetuningCorpus, error) {
 		return finetuningMadeUp(), nil
 	}
 	c := &finetuningCorpus{kinds: len(finetuningFiles)}
-	net, err := catalog.Get(ctx, "wordnet", catalog.Options{})
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range net.Files {
-		b, err := os.ReadFile(net.Path(f.Name))
-		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(string(b)) {
-			// offset file type …, as in wndb(5WN). The licence above is indented.
-			head, gloss, ok := strings.Cut(line, " | ")
-			if !ok || strings.HasPrefix(line, " ") {
-				continue
-			}
-			definition, _, _ := strings.Cut(gloss, `; "`)
-			fields := strings.Fields(head)
-			if len(fields) < 3 {
-				return nil, fmt.Errorf("wordnet: %s: a line is not a sense: %.60s", f.Name, line)
-			}
-			c.texts, c.kind = append(c.texts, definition), append(c.kind, slices.Index(finetuningFiles, fields[1]))
-		}
-	}
-	return c, nil
+	err := wordNetSenses(ctx, func(file string, _ []string, gloss string) {
+		definition, _, _ := strings.Cut(gloss, `; "`)
+		c.texts, c.kind = append(c.texts, definition), append(c.kind, slices.Index(finetuningFiles, file))
+	})
+	return c, err
 }
 
 func finetuningMadeUp() *finetuningCorpus {

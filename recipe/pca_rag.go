@@ -344,39 +344,15 @@ func madeUp(rng *rand.Rand, n int) (docs, uses []string) {
 
 // wordNet returns the senses as words and definition, and an example of the use of each, "" where there is none.
 func wordNet(ctx context.Context) (docs, uses []string, err error) {
-	net, err := catalog.Get(ctx, "wordnet", catalog.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, f := range net.Files {
-		b, err := os.ReadFile(net.Path(f.Name))
-		if err != nil {
-			return nil, nil, err
+	err = wordNetSenses(ctx, func(_ string, words []string, gloss string) {
+		definition, examples, _ := strings.Cut(gloss, `"`)
+		example, _, _ := strings.Cut(examples, `"`)
+		if strings.Count(example, " ") < 3 {
+			example = ""
 		}
-		for line := range strings.Lines(string(b)) {
-			// "offset file type words word id word id … pointers | definition; "example"": wndb(5WN)
-			head, gloss, ok := strings.Cut(line, "| ")
-			fields := strings.Fields(head)
-			if !ok || len(fields) < 6 || strings.HasPrefix(line, " ") {
-				continue
-			}
-			count, err := strconv.ParseUint(fields[3], 16, 8)
-			if err != nil || len(fields) < 4+2*int(count) {
-				continue
-			}
-			var text []string
-			for i := range int(count) {
-				text = append(text, strings.ReplaceAll(fields[4+2*i], "_", " "))
-			}
-			definition, examples, _ := strings.Cut(gloss, `"`)
-			example, _, _ := strings.Cut(examples, `"`)
-			if strings.Count(example, " ") < 3 {
-				example = ""
-			}
-			docs, uses = append(docs, strings.Join(text, " ")+" "+definition), append(uses, example)
-		}
-	}
-	return docs, uses, nil
+		docs, uses = append(docs, strings.ReplaceAll(strings.Join(words, " "), "_", " ")+" "+definition), append(uses, example)
+	})
+	return docs, uses, err
 }
 
 // abstracts are those of the NPL collection, with its queries and judgements.

@@ -1,0 +1,47 @@
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/latent-go/latent/dataset/catalog"
+)
+
+// wordNetSenses calls f with each sense of WordNet: the number of the lexicographers' file that it is from, its words, with
+// "_" between the parts of one, and what follows the bar, a definition and examples in quotes.
+func wordNetSenses(ctx context.Context, f func(file string, words []string, gloss string)) error {
+	net, err := catalog.Get(ctx, "wordnet", catalog.Options{})
+	if err != nil {
+		return err
+	}
+	for _, file := range net.Files {
+		b, err := os.ReadFile(net.Path(file.Name))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(b)) {
+			// offset file type count, word and number so many times, …: wndb(5WN). The licence above is indented.
+			head, gloss, ok := strings.Cut(line, " | ")
+			if !ok || strings.HasPrefix(line, " ") {
+				continue
+			}
+			fields := strings.Fields(head)
+			var count uint64
+			if len(fields) > 3 {
+				count, _ = strconv.ParseUint(fields[3], 16, 8)
+			}
+			if count == 0 || len(fields) < 4+2*int(count) {
+				return fmt.Errorf("wordnet: %s: a line is not a sense: %.60s", file.Name, line)
+			}
+			words := make([]string, count)
+			for i := range words {
+				words[i] = fields[4+2*i]
+			}
+			f(fields[1], words, gloss)
+		}
+	}
+	return nil
+}
