@@ -1,16 +1,13 @@
 package recipe
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/bits"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +29,7 @@ var muveraRecipe = Recipe{
 	Name: "muvera", Paper: 54, Package: "index/muvera", Minutes: 8,
 	Claim: "A set of token vectors turned into one fixed dimensional encoding keeps Chamfer similarity up to ε, and finds the nearest documents with 2 to 5 times " +
 		"fewer candidates than searching for every query token, at the same recall; end to end with 90 % lower latency.",
-	Data: "Abstracts and queries of the NPL collection (half of the 11,429 abstracts for each seed, all 93 queries), where the paper has BEIR and ColBERTv2. " +
+	Data: "Abstracts and queries of the NPL collection (half of the 11,426 abstracts for each seed, all 93 queries), where the paper has BEIR and ColBERTv2. " +
 		"Tokens are static word embeddings, GloVe's of 100 dimensions, so equal words have equal vectors; a second variant mixes in the neighbouring words, so that they " +
 		"differ; a third has the vectors that all-MiniLM-L6-v2, trained for sentences and not for late interaction, gives each token (384 dimensions). Of static words, the 100 most frequent are left out. Besides, generated documents of common and rare tokens, and random unit sets for the theorem.",
 	Run: runMUVERA,
@@ -625,14 +622,12 @@ func openMultiTexts(ctx context.Context, e *Env) (*multiTexts, error) {
 		t.at[w] = i
 	}
 	for name, to := range map[string]*[]string{"doc-text": &t.docs, "query-text": &t.queries} {
-		f, err := os.Open(files.Path(name))
+		texts, err := nplTexts(files.Path(name))
 		if err != nil {
 			return nil, err
 		}
-		*to, err = slashed(f)
-		f.Close()
-		if err != nil {
-			return nil, err
+		for _, x := range texts {
+			*to = append(*to, x.text)
 		}
 	}
 	if len(t.docs) < 1000 || len(t.queries) < 10 {
@@ -658,27 +653,6 @@ func (t *multiTexts) encode(ctx context.Context, e *Env, o catalog.Options) erro
 	}
 	t.encodedQueries, err = enc.EncodeTokens(ctx, t.queries, sentence.Options{})
 	return err
-}
-
-// slashed reads texts that begin with a line for their number and end with a line of a slash.
-func slashed(r io.Reader) ([]string, error) {
-	var texts []string
-	var b strings.Builder
-	numbered := false
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		switch line := lines.Text(); {
-		case strings.TrimSpace(line) == "/":
-			texts = append(texts, b.String())
-			b.Reset()
-			numbered = false
-		case !numbered:
-			numbered = true
-		default:
-			b.WriteString(line + "\n")
-		}
-	}
-	return texts, lines.Err()
 }
 
 // embed returns a vector for each word but the most frequent, of length 1. With a context above 0 that share of the mean

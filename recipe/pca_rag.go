@@ -1,7 +1,6 @@
 package recipe
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -34,7 +33,7 @@ var pcaRAG = Recipe{
 	Claim: "Plain PCA shrinks text vectors of 3,072 numbers to 110: the index becomes 28.6 times smaller and brute-force search up to 60 times faster, " +
 		"while retrieval and the correlation with human judgements, by any similarity measure, decline moderately.",
 	Data: "In place of the paper's commercial encoder, all-MiniLM-L6-v2, a sentence encoder of 384 numbers, reduced by 4, 8 and 16 times. As contrast, two ways without one: of 3,072 numbers, " +
-		"hashed words and letter trigrams with TF-IDF weights; and of 100, means of GloVe word vectors with IDF weights. 10,000 WordNet senses, to be found from examples of their use; where they can be had, 11,429 NPL abstracts " +
+		"hashed words and letter trigrams with TF-IDF weights; and of 100, means of GloVe word vectors with IDF weights. 10,000 WordNet senses, to be found from examples of their use; where they can be had, 11,426 NPL abstracts " +
 		"with judged queries and STS-B sentence pairs with human scores. Neighbours alone: 10,000 Fashion-MNIST images of 784 numbers.",
 	Run: runPCARAG,
 }
@@ -361,38 +360,38 @@ func abstracts(ctx context.Context) (*judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][][]byte{} // records, without their numbers, which count from 1
-	for _, name := range []string{"doc-text", "query-text", "rlv-ass"} {
-		b, err := os.ReadFile(d.Path(name))
-		if err != nil {
+	var files [3][]nplText
+	for i, name := range []string{"doc-text", "query-text", "rlv-ass"} {
+		if files[i], err = nplTexts(d.Path(name)); err != nil {
 			return nil, err
 		}
-		for _, r := range bytes.Split(b, []byte("/\n")) {
-			if _, text, ok := bytes.Cut(bytes.TrimSpace(r), []byte("\n")); ok {
-				files[name] = append(files[name], text)
-			}
-		}
 	}
+	return newNPL(files[0], files[1], files[2])
+}
+
+// newNPL finds the texts that judgements, one a query, name by their numbers.
+func newNPL(docs, queries, judgements []nplText) (*judged, error) {
 	j := &judged{name: "NPL"}
-	for _, t := range files["doc-text"] {
-		j.corpus = append(j.corpus, string(t))
+	at := make(map[string]uint32, len(docs))
+	for i, t := range docs {
+		j.corpus, at[strconv.Itoa(t.number)] = append(j.corpus, t.text), uint32(i)
 	}
-	for _, t := range files["query-text"] {
-		j.queries = append(j.queries, string(t))
+	if len(judgements) != len(queries) {
+		return nil, fmt.Errorf("npl: %d judgements for %d queries", len(judgements), len(queries))
 	}
-	for _, t := range files["rlv-ass"] {
-		want := map[uint32]bool{}
-		for _, f := range bytes.Fields(t) {
-			n, err := strconv.Atoi(string(f))
-			if err != nil || n < 1 || n > len(j.corpus) {
-				return nil, fmt.Errorf("npl: judgement %q names no document of %d", f, len(j.corpus))
-			}
-			want[uint32(n-1)] = true
+	for i, q := range queries {
+		if judgements[i].number != q.number {
+			return nil, fmt.Errorf("npl: a judgement of query %d where that of %d should be", judgements[i].number, q.number)
 		}
-		j.relevant = append(j.relevant, want)
-	}
-	if len(j.relevant) != len(j.queries) {
-		return nil, fmt.Errorf("npl: %d judgements for %d queries", len(j.relevant), len(j.queries))
+		want := map[uint32]bool{}
+		for _, f := range strings.Fields(judgements[i].text) {
+			doc, ok := at[f]
+			if !ok {
+				return nil, fmt.Errorf("npl: judgement %q names no document of %d", f, len(docs))
+			}
+			want[doc] = true
+		}
+		j.queries, j.relevant = append(j.queries, q.text), append(j.relevant, want)
 	}
 	return j, nil
 }

@@ -1,8 +1,10 @@
 package recipe
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -44,4 +46,47 @@ func wordNetSenses(ctx context.Context, f func(file string, words []string, glos
 		}
 	}
 	return nil
+}
+
+// nplText is a text of the NPL collection and the number that judgements know it by: of 1 to 11,429 three have no text.
+type nplText struct {
+	number int
+	text   string
+}
+
+// nplTexts reads a file of the NPL collection.
+func nplTexts(path string) ([]nplText, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	texts, err := readNPL(f)
+	if err != nil {
+		return nil, fmt.Errorf("npl: %s: %w", path, err)
+	}
+	return texts, nil
+}
+
+// readNPL reads texts that begin with a line for their number and end with a line of a slash.
+func readNPL(r io.Reader) (texts []nplText, err error) {
+	var b strings.Builder
+	number := 0
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		switch trimmed := strings.TrimSpace(line); {
+		case trimmed == "/":
+			texts = append(texts, nplText{number, strings.TrimSpace(b.String())})
+			b.Reset()
+			number = 0
+		case number > 0:
+			b.WriteString(line + "\n")
+		case trimmed != "":
+			if number, err = strconv.Atoi(trimmed); err != nil || number < 1 {
+				return nil, fmt.Errorf("%.60q is no number of a text", line)
+			}
+		}
+	}
+	return texts, lines.Err()
 }
