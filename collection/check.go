@@ -349,9 +349,7 @@ func (s *Store) salvage(ctx context.Context, name string, r *Report) error {
 		return nil
 	}
 	next := s.catalogue.clone()
-	fresh := fmt.Sprintf("%06d", next.Next)
-	next.Next++
-	next.Collections[name] = fresh
+	fresh := next.place(name)
 	if err := createCollection(s, name, fresh, set.Config); err != nil {
 		return err
 	}

@@ -567,9 +567,7 @@ func (s *Store) Restore(ctx context.Context, name string, r io.Reader, checksum 
 		return wrong("Can't create collection with name %s. Alias with the same name already exists", name)
 	}
 	next := s.catalogue.clone()
-	folder := fmt.Sprintf("%06d", next.Next)
-	next.Next++
-	next.Collections[name] = folder
+	folder := next.place(name)
 	if err := s.files.Rename(dir, s.path(collectionsDir, folder)); err != nil {
 		return err
 	}

@@ -72,6 +72,14 @@ func (c catalogue) clone() catalogue {
 	return c
 }
 
+// place gives a collection a folder of its own.
+func (c *catalogue) place(name string) (folder string) {
+	folder = fmt.Sprintf("%06d", c.Next)
+	c.Next++
+	c.Collections[name] = folder
+	return folder
+}
+
 // Open opens the store in a folder, which is made if it is not there. A collection that cannot be opened does not keep
 // the others from it: Collection gives its error.
 func Open(dir string, o Options) (_ *Store, err error) {
@@ -289,9 +297,7 @@ func (s *Store) Create(ctx context.Context, name string, cfg Config) error {
 		return err
 	}
 	next := s.catalogue.clone()
-	folder := fmt.Sprintf("%06d", next.Next)
-	next.Next++
-	next.Collections[name] = folder
+	folder := next.place(name)
 	if err := createCollection(s, name, folder, cfg.clone()); err != nil {
 		return errors.Join(err, s.files.RemoveAll(s.path(collectionsDir, folder)))
 	}
