@@ -174,6 +174,11 @@ func (v *view) recall(ctx context.Context, r RecallQuery) (*RecallReport, error)
 	}
 	found, micros, exact := make([]float64, len(queries)), make([]float64, len(queries)), make([]float64, len(queries))
 	for i, q := range queries {
+		admitted, err := admit(q, s.config)
+		if err != nil {
+			return nil, err
+		}
+		m := &measure{s: s, q: admitted}
 		self, more := -1, 0
 		if own != nil {
 			self, more = int(own[i]), 1
@@ -185,11 +190,6 @@ func (v *view) recall(ctx context.Context, r RecallQuery) (*RecallReport, error)
 			if err != nil {
 				return nil, err
 			}
-			admitted, err := admit(q, s.config)
-			if err != nil {
-				return nil, err
-			}
-			m := &measure{s: s, q: admitted}
 			out := make([]index.Hit, 0, k)
 			for _, h := range hits {
 				var d [1]float32
