@@ -75,6 +75,29 @@ func smallTree(t testing.TB, k Kind) (vec.Matrix, Options) {
 	return g.X, Options{Kind: k, Features: 40, K: 3, Batch: 64, Seed: 1, Train: nn.Options{Epochs: 20, Rate: 1e-2}}
 }
 
+// begun is a network for rows that has learnt nothing yet, its weights, and what it is to learn from.
+func begun(t testing.TB, x vec.Matrix, o Options, seed uint64) (*net, *nn.Weights, *scaled, nn.Feed) {
+	t.Helper()
+	o, err := o.complete(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newScaled(x, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &net{o: o, dim: x.Cols}
+	w, err := nn.New(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.feed(n, w)
+	if err := w.Init(n.loss, f); err != nil {
+		t.Fatal(err)
+	}
+	return n, w, s, f
+}
+
 // fits are models of smallTree, each made once.
 var fits [len(kindNames)]struct {
 	sync.Once
@@ -284,23 +307,7 @@ func TestLossAgrees(t *testing.T) {
 		if k == MP {
 			o.K, o.Residual = 6, 0.5
 		}
-		o, err := o.complete(x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := newScaled(x, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := &net{o: o, dim: x.Cols}
-		w, err := nn.New(2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := s.feed(n, w)
-		if err := w.Init(n.loss, f); err != nil {
-			t.Fatal(err)
-		}
+		n, w, _, f := begun(t, x, o, 2)
 		if _, err := nn.Train(context.Background(), w, n.loss, f, nn.Options{Steps: 20, Rate: 1e-2}); err != nil {
 			t.Fatal(err)
 		}
@@ -404,23 +411,7 @@ func TestCounts(t *testing.T) {
 func TestBatch(t *testing.T) {
 	for _, k := range []Kind{TopK, BatchTopK, Matryoshka} {
 		x, o := smallTree(t, k)
-		o, err := o.complete(x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := newScaled(x, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := &net{o: o, dim: x.Cols}
-		w, err := nn.New(3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := s.feed(n, w)
-		if err := w.Init(n.loss, f); err != nil {
-			t.Fatal(err)
-		}
+		n, w, _, f := begun(t, x, o, 3)
 		b, err := f.Batch(0, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -450,13 +441,13 @@ func TestBatch(t *testing.T) {
 					here++
 				}
 			}
-			if k == TopK && here != o.K {
+			if k == TopK && here != n.o.K {
 				t.Errorf("topk: row %d has %d features, want %d", i, here, o.K)
 			}
 			total += here
 		}
-		if total != o.K*codes.Rows {
-			t.Errorf("%v: %d features in %d rows, want %d", k, total, codes.Rows, o.K*codes.Rows)
+		if total != n.o.K*codes.Rows {
+			t.Errorf("%v: %d features in %d rows, want %d", k, total, codes.Rows, n.o.K*codes.Rows)
 		}
 	}
 }
@@ -693,22 +684,7 @@ func TestRefuses(t *testing.T) {
 // TestRevive: features that no row has come back.
 func TestRevive(t *testing.T) {
 	x, o := smallTree(t, TopK)
-	o, err := o.complete(x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := newScaled(x, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &net{o: o, dim: x.Cols}
-	w, err := nn.New(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Init(n.loss, s.feed(n, w)); err != nil {
-		t.Fatal(err)
-	}
+	n, w, s, _ := begun(t, x, o, 1)
 	offset, _ := n.values(w, "offset")
 	for j := range 10 {
 		offset.Data[j] = -10 // no row has it
