@@ -1,10 +1,8 @@
 package explorer
 
 import (
-	"context"
 	"fmt"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -17,40 +15,20 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/latent-go/latent/report/reporttest"
 )
 
 // TestInABrowser opens every kind of page in Chromium, as wide as a phone, in light and dark: nothing may stick out at
 // the side, be written to the console, or be asked of another server, and the keyboard must do.
 func TestInABrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		t.Skip("no chromium, chromium-browser, google-chrome or chrome on the path: install one to check pages in it")
-	}
+	const phone, tall = 390, 844
+	tab := reporttest.Phone(t, phone, tall)
 	s := open(t, Options{Version: "1.2.3", Embedder: words{}})
 	s.settled(t, "/ui/collections/books")
 	web := httptest.NewServer(s.mux)
 	t.Cleanup(web.Close)
 
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))...)
-	t.Cleanup(stop)
-	alloc, late := context.WithTimeout(alloc, 2*time.Minute)
-	t.Cleanup(late)
-	tab, leave := chromedp.NewContext(alloc)
-	t.Cleanup(leave)
-	const phone, tall = 390, 844
-	if err := chromedp.Do(tab, chromedp.EmulateViewport(phone, tall, chromedp.EmulateMobile, chromedp.EmulateScale(2))); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := chromedp.Call(tab, log.Enable, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
