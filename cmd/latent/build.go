@@ -136,7 +136,7 @@ func runBuild(ctx context.Context, e *env, f buildFlags, arg string) error {
 	if err := artifact.Vacant(f.out, plan.ManifestFile, f.replace); err != nil {
 		return withReplace(err)
 	}
-	if err := writable(f.html); err != nil {
+	if err := outputs(arg, f.html); err != nil {
 		return err
 	}
 	in, err := f.load(ctx, e, arg)

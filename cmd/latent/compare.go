@@ -77,8 +77,10 @@ func runCompare(ctx context.Context, e *env, f compareFlags, nameA, nameB string
 	if f.k < 1 || f.sample < 40 {
 		return misuse("--k %d, --sample %d: want at least 1 and 40", f.k, f.sample)
 	}
-	if err := writable(f.html); err != nil {
-		return err
+	for _, in := range []string{nameA, nameB} {
+		if err := outputs(in, f.html); err != nil {
+			return err
+		}
 	}
 	a, err := f.load(ctx, e, nameA)
 	if err != nil {

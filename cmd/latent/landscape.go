@@ -76,7 +76,7 @@ func runLandscape(ctx context.Context, e *env, f landscapeFlags, arg string) err
 	case !(f.fraction > 0 && f.fraction <= 1):
 		return misuse("--fraction %v: want above 0 and up to 1", f.fraction)
 	}
-	if err := writable(f.html); err != nil {
+	if err := outputs(arg, f.html); err != nil {
 		return err
 	}
 	in, err := f.input.load(ctx, e, arg)

@@ -67,7 +67,7 @@ whether single numbers stand for single factors (InfoMEC, MIG, DCI).`,
 
 func runMeasure(ctx context.Context, e *env, f measureFlags, arg string) error {
 	begin := time.Now()
-	if err := writable(f.html); err != nil {
+	if err := outputs(arg, f.html); err != nil {
 		return err
 	}
 	in, err := f.input.load(ctx, e, arg)

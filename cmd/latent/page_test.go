@@ -1,44 +1,24 @@
 package main
 
 import (
-	"context"
-	"os/exec"
+	"bytes"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/latent-go/latent/report/reporttest"
 )
 
 // TestPagesOnAPhone opens every page that the command writes in Chromium, as wide as a phone: nothing may stick out at
 // the side, and nothing but the file itself may be asked for.
 func TestPagesOnAPhone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		t.Skip("no chromium, chromium-browser, google-chrome or chrome on the path: install one to check pages at the width of a phone")
-	}
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))...)
-	defer stop()
-	alloc, late := context.WithTimeout(alloc, 2*time.Minute)
-	defer late()
-	tab, leave := chromedp.NewContext(alloc)
-	defer leave()
 	const phone, tall = 360, 740
-	if err := chromedp.Do(tab, chromedp.EmulateViewport(phone, tall, chromedp.EmulateMobile, chromedp.EmulateScale(2))); err != nil {
-		t.Fatal(err)
-	}
+	tab := reporttest.Phone(t, phone, tall)
 	var mu sync.Mutex
 	var asked []string
 	err := chromedp.Listen(tab, func(ev any) {
@@ -98,4 +78,28 @@ func pages(t *testing.T) map[string]string {
 		}
 	}
 	return map[string]string{"labels": path("labels.html"), "factors": path("factors.html"), "compare": path("compare.html"), "build": path("build.html"), "landscape": path("landscape.html")}
+}
+
+// TestPageIsNoInput looks whether commands refuse to write their page over what they read.
+func TestPageIsNoInput(t *testing.T) {
+	x, labels := classed(t, 60, 4, 2)
+	a, b := saved(t, "a.npy", x, nil), saved(t, "b.npy", x, nil)
+	before, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"measure", a, "--html", a},
+		{"measure", "landscape", a, "--labels", labels, "--html", a},
+		{"compare", a, b, "--html", a},
+		{"compare", b, a, "--html", a},
+		{"build", a, "-o", filepath.Join(t.TempDir(), "index"), "--html", a},
+	} {
+		if _, errs, code := latent(t, args...); code != exitMisused || !strings.Contains(errs, "is what is read") {
+			t.Errorf("%v: code %d, %s", args, code, errs)
+		}
+		if after, err := os.ReadFile(a); err != nil || !bytes.Equal(after, before) {
+			t.Fatalf("%v: %s was written over: %v", args, a, err)
+		}
+	}
 }
