@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,11 +71,10 @@ func (c *Collection) followerFiles(v *view) (map[string][]byte, error) {
 func (c *Collection) forget() {
 	c.state.Lock()
 	dead := c.buried.Clone()
-	oldest := c.version
 	for _, v := range c.views {
 		dead.AndNot(v.live)
-		oldest = min(oldest, v.version)
 	}
+	oldest := c.oldestLocked()
 	c.buried.AndNot(dead)
 	spaces := c.sparse
 	c.state.Unlock()
@@ -258,9 +256,9 @@ func (c *Collection) feedSparse(ctx context.Context, s *sparseSpace, slots *roar
 // CreateFieldIndex makes an index over a payload field, in the place of one with another schema. Reads and writes go on
 // while it is built.
 func (c *Collection) CreateFieldIndex(ctx context.Context, field string, schema filter.Schema, durable bool) error {
-	path, err := filter.ParsePath(field)
+	path, err := payloadPath(field)
 	if err != nil {
-		return failed(ErrInput, "Invalid json path: '%s': %v", field, err)
+		return err
 	}
 	ix, err := filter.NewIndex(path, schema)
 	if err != nil {
@@ -306,9 +304,9 @@ func (c *Collection) CreateFieldIndex(ctx context.Context, field string, schema 
 
 // DropFieldIndex removes the index over a field, if there is one.
 func (c *Collection) DropFieldIndex(ctx context.Context, field string, durable bool) error {
-	path, err := filter.ParsePath(field)
+	path, err := payloadPath(field)
 	if err != nil {
-		return failed(ErrInput, "Invalid json path: '%s': %v", field, err)
+		return err
 	}
 	if _, ok := c.settingsNow().Fields[path.String()]; !ok {
 		return errors.Join(ctx.Err(), c.writable())
@@ -328,7 +326,7 @@ func (c *Collection) Fields() map[string]filter.Schema {
 			out[field] = s
 		}
 	}
-	return maps.Clone(out)
+	return out
 }
 
 // eachRecord calls f for every point of a view.

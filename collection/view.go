@@ -112,6 +112,14 @@ func (c *Collection) retireLocked() {
 	}
 }
 
+// oldestLocked is the oldest version that someone reads.
+func (c *Collection) oldestLocked() uint64 {
+	if len(c.views) > 0 {
+		return c.views[0].version // they are appended in order
+	}
+	return c.version
+}
+
 // drain waits until no view is open.
 func (c *Collection) drain() {
 	c.state.Lock()

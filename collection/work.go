@@ -92,10 +92,7 @@ func (c *Collection) tend(ctx context.Context, all bool) error {
 	c.state.Unlock()
 	c.forgetMany()
 	c.state.RLock()
-	oldest := c.version
-	for _, v := range c.views {
-		oldest = min(oldest, v.version)
-	}
+	oldest := c.oldestLocked()
 	c.state.RUnlock()
 	c.fields.Trim(oldest)
 	if logged > checkpointEvery || all && logged > 100 || all && logged > 0 && points < 1000 {
@@ -155,13 +152,14 @@ func (c *Collection) tendChunks(ctx context.Context) error {
 	synced := false
 	for name, s := range v.spaces {
 		for at, ch := range s.chunks[:min(len(s.chunks), int(v.n>>chunkBits))] { // the full ones
-			if ch == nil || ch.file != nil && v.live.IntersectsWithInterval(uint64(at)<<chunkBits, uint64(at+1)<<chunkBits) {
+			inUse := v.live.IntersectsWithInterval(uint64(at)<<chunkBits, uint64(at+1)<<chunkBits)
+			if ch == nil || ch.file != nil && inUse {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !v.live.IntersectsWithInterval(uint64(at)<<chunkBits, uint64(at+1)<<chunkBits) {
+			if !inUse {
 				c.swapChunk(name, s.uid, at, ch, nil)
 				if ch.file != nil {
 					if err := c.store.files.Remove(c.path(derivedDir, rowsName(s.uid, at))); err != nil {
@@ -240,7 +238,13 @@ func (c *Collection) tendIndex(ctx context.Context, name string, all bool) error
 		}
 		return err
 	}
-	if tried, _ := c.trial(name, 0, nil); tried > 0 && n < tried+tried/10 {
+	c.state.RLock()
+	tried := 0
+	if s := c.spaces[name]; s != nil {
+		tried = s.tried
+	}
+	c.state.RUnlock()
+	if tried > 0 && n < tried+tried/10 {
 		return nil
 	}
 	c.setBusy()
@@ -249,10 +253,9 @@ func (c *Collection) tendIndex(ctx context.Context, name string, all bool) error
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		c.trial(name, n, err)
+		c.noteTrial(name, n, err)
 		return err
 	}
-	c.trial(name, 0, nil)
 	if !c.setIndex(name, s.uid, x, v.n) {
 		x.close()
 		return nil
@@ -271,18 +274,13 @@ func (c *Collection) setBusy() {
 	c.state.Unlock()
 }
 
-// trial notes that no index could be built of so many vectors, if err is not nil, and returns what was noted.
-func (c *Collection) trial(name string, n int, err error) (int, error) {
+// noteTrial notes that no index could be built of so many vectors, until there are more or setIndex has one.
+func (c *Collection) noteTrial(name string, n int, err error) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	s := c.spaces[name]
-	if s == nil {
-		return 0, nil
-	}
-	if err != nil {
+	if s := c.spaces[name]; s != nil {
 		s.tried, s.optimizerError = n, err
 	}
-	return s.tried, s.optimizerError
 }
 
 // setIndex makes x the index of a space, holding what it should of slots below reach; false if the space is gone.
