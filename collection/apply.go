@@ -142,17 +142,10 @@ func (c *Collection) Apply(ctx context.Context, ops []Op, durable bool) (uint64,
 
 // commit writes a batch to the log and to memory, and publishes it. c.write is held. What is durable has to wait for
 // synced.
-func (c *Collection) commit(b *pebble.Batch, durable bool, publish func()) (err error) {
+func (c *Collection) commit(b *pebble.Batch, durable bool, publish func()) error {
 	c.state.Lock()
 	defer c.state.Unlock()
-	err = c.attempt(func() error {
-		if durable {
-			return c.db.ApplyNoSyncWait(b, pebble.Sync)
-		}
-		return c.db.Apply(b, pebble.NoSync)
-	})
-	if err != nil {
-		c.fail(err)
+	if !c.log(b, durable) {
 		return c.readOnly()
 	}
 	if !durable {
@@ -161,6 +154,20 @@ func (c *Collection) commit(b *pebble.Batch, durable bool, publish func()) (err 
 	c.changed()
 	publish()
 	return nil
+}
+
+// log writes a batch to the log and to memory; false after an error, which it notes.
+func (c *Collection) log(b *pebble.Batch, durable bool) bool {
+	err := c.attempt(func() error {
+		if durable {
+			return c.db.ApplyNoSyncWait(b, pebble.Sync)
+		}
+		return c.db.Apply(b, pebble.NoSync)
+	})
+	if err != nil {
+		c.fail(err)
+	}
+	return err == nil
 }
 
 // synced waits until a batch is on disk, together with others that wait.
@@ -198,7 +205,7 @@ func (p *preparation) prepare(ops []Op) error {
 		case DeleteVectors:
 			for _, name := range op.Names {
 				if _, ok := p.settings.UIDs[name]; !ok {
-					return wrong("Not existing vector name error: %s", name)
+					return noVector(name)
 				}
 			}
 		case SetPayload:
@@ -246,7 +253,7 @@ func (s *settings) admit(vs point.Vectors) (stored, error) {
 		} else if _, ok := s.Config.Sparse[name]; ok {
 			v, err = admitSparse(v)
 		} else {
-			err = wrong("Not existing vector name error: %s", name)
+			err = noVector(name)
 		}
 		if err != nil {
 			return nil, err
@@ -570,7 +577,7 @@ func (t *transaction) batch() (*pebble.Batch, error) {
 		case p.newRows:
 			if next >= maxSlots {
 				b.Close()
-				return nil, failed(ErrReadOnly, "collection %q has used up its %d slots; `latent repair` gives them back", c.Name(), uint32(maxSlots))
+				return nil, failed(ErrReadOnly, "collection %q has used up its %d slots; `latent export` and `latent import` give them back", c.Name(), uint32(maxSlots))
 			}
 			p.slot = next
 			next++

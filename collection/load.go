@@ -468,7 +468,7 @@ func (c *Collection) checkpoint() error {
 	b.DeleteRange(logKey(0), logKey(v.version+1), nil)
 	c.write.Lock()
 	defer c.write.Unlock()
-	if err := c.commitQuietly(b, pebble.NoSync); err != nil {
+	if err := c.commitQuietly(b, false); err != nil {
 		return err
 	}
 	b.Close()
@@ -483,7 +483,7 @@ func (c *Collection) syncLog() error {
 	b := c.db.NewBatch()
 	b.LogData(nil, nil)
 	c.write.Lock()
-	err := c.commitQuietly(b, pebble.Sync)
+	err := c.commitQuietly(b, true)
 	c.write.Unlock()
 	if err != nil {
 		return err

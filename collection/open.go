@@ -230,19 +230,11 @@ func (c *Collection) flush() {
 }
 
 // commitQuietly is commit for a batch that readers cannot see. c.write is held.
-func (c *Collection) commitQuietly(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+func (c *Collection) commitQuietly(b *pebble.Batch, durable bool) error {
 	if err := c.writable(); err != nil {
 		return err
 	}
-	err = c.attempt(func() error {
-		if o.Sync {
-			return c.db.ApplyNoSyncWait(b, o)
-		}
-		return c.db.Apply(b, o)
-	})
-	if err != nil {
-		c.fail(err)
-	}
+	c.log(b, durable)
 	return c.writable()
 }
 
