@@ -57,7 +57,7 @@ func (c *Collection) SetConfig(ctx context.Context, cfg Config) error {
 		for name, v := range cfg.Vectors {
 			old, ok := s.Config.Vectors[name]
 			if !ok {
-				return wrong("Not existing vector name error: %s", name)
+				return noVector(name)
 			}
 			if old.Size != v.Size || old.Distance != v.Distance || old.Multi != v.Multi {
 				return wrong("vector %q: size, distance and multivectors cannot be changed; make another vector or collection", name)
@@ -66,7 +66,7 @@ func (c *Collection) SetConfig(ctx context.Context, cfg Config) error {
 		for name, v := range cfg.Sparse {
 			old, ok := s.Config.Sparse[name]
 			if !ok {
-				return wrong("Not existing vector name error: %s", name)
+				return noVector(name)
 			}
 			if old != v {
 				made := newSparseSpace(s.UIDs[name], v)
@@ -203,7 +203,7 @@ func (c *Collection) Info() (Info, error) {
 		return Info{}, err
 	}
 	defer v.release()
-	in := Info{Points: int(v.live.GetCardinality()), Status: Green, Plans: map[string]string{}, Fields: map[string]FieldInfo{}, Version: v.version}
+	in := Info{Points: int(v.live.GetCardinality()), Status: Green, Plans: map[string]string{}, Fields: c.fieldInfo(v), Version: v.version}
 	for name, s := range v.spaces {
 		all := roaring.AndNot(v.live, s.missing)
 		n := int(all.GetCardinality())
@@ -217,7 +217,6 @@ func (c *Collection) Info() (Info, error) {
 			in.Segments++
 		}
 	}
-	in.Fields = c.fieldInfo(v)
 	c.state.RLock()
 	for _, s := range c.spaces {
 		if s.optimizerError != nil {

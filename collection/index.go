@@ -106,11 +106,7 @@ func encoder(c VectorConfig) (*muvera.Encoder, error) {
 // rowsFor gathers what an index stores for some slots.
 func (x *slotIndex) rowsFor(s *spaceView, slots []uint32) (vec.Matrix, error) {
 	if x.enc == nil {
-		m := vec.NewMatrix(len(slots), s.config.Size)
-		for i, slot := range slots {
-			copy(m.Row(i), s.row(slot))
-		}
-		return m, nil
+		return s.rows(slots), nil
 	}
 	m := vec.NewMatrix(len(slots), x.enc.Dim())
 	for i, slot := range slots {
@@ -326,17 +322,11 @@ func (s subFS) Open(name string) (fs.File, error) {
 }
 
 // fsFile has the Stat that fs.File asks for.
-type fsFile struct {
-	f interface {
-		io.ReadCloser
-	}
-}
+type fsFile struct{ io.ReadCloser }
 
-func (f fsFile) Read(b []byte) (int, error)          { return f.f.Read(b) }
-func (f fsFile) Close() error                        { return f.f.Close() }
-func (f fsFile) Stat() (info fs.FileInfo, err error) { return nil, errors.ErrUnsupported }
+func (fsFile) Stat() (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
 
-// readWhole reads a file as read does, and nothing may follow.
+// readWhole reads a file as read does.
 func readWhole[T any](f files, path string, read func(io.Reader) (T, error)) (T, error) {
 	r, err := f.Open(path)
 	if err != nil {

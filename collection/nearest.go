@@ -22,7 +22,7 @@ type slotHit struct {
 func (v *view) nearest(ctx context.Context, name string, q point.Vector, k int, p Params, keep *roaring.Bitmap) ([]slotHit, error) {
 	s, ok := v.spaces[name]
 	if !ok {
-		return nil, wrong("Not existing vector name error: %s", name)
+		return nil, noVector(name)
 	}
 	q, err := admit(q, s.config)
 	if err != nil {
