@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -50,9 +49,11 @@ func writeReport(path, dir string) error {
 	}
 	defer f.Close()
 	var all []line
-	for s := bufio.NewScanner(f); s.Scan(); {
+	for d := json.NewDecoder(f); ; {
 		var l line
-		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+		if err := d.Decode(&l); err == io.EOF {
+			break
+		} else if err != nil {
 			return fmt.Errorf("%s: line %d: %w", path, len(all)+1, err)
 		}
 		all = append(all, l)
