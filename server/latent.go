@@ -45,9 +45,8 @@ func schemaName(t reflect.Type, hint string) string {
 // latentAccess checks the key, and lets the answer take as long as the work does.
 func (s *Server) latentAccess(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		key, given := wire.KeyOf(ctx.Header)
 		want, _ := ctx.Operation().Metadata["access"].(wire.Access)
-		if err := s.o.Keys.Check(key, given, want); err != nil {
+		if err := s.checkKey(ctx.Header, want); err != nil {
 			told := wire.Of(err)
 			huma.WriteErr(api, ctx, told.HTTP(), told.Error())
 			return

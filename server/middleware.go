@@ -167,20 +167,28 @@ func (s *Server) localName(host string) bool {
 
 // allow checks the key of a request; like Qdrant it answers in plain text.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, want wire.Access) bool {
-	key, given := wire.KeyOf(r.Header.Get)
-	err := s.o.Keys.Check(key, given, want)
+	err := s.checkKey(r.Header.Get, want)
 	if err == nil {
 		return true
 	}
 	told := wire.Of(err)
 	if told.Kind == wire.NoKey {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		s.metrics.refused.Inc()
 		http.Error(w, told.Error(), told.HTTP())
 		return false
 	}
 	s.reject(w, r, err)
 	return false
+}
+
+// checkKey checks the key among a request's headers, and counts one without a valid key.
+func (s *Server) checkKey(header func(name string) string, want wire.Access) error {
+	key, given := wire.KeyOf(header)
+	err := s.o.Keys.Check(key, given, want)
+	if err != nil && wire.Of(err).Kind == wire.NoKey {
+		s.metrics.refused.Inc()
+	}
+	return err
 }
 
 // reject answers before any handler has the request.

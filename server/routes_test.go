@@ -184,9 +184,18 @@ func TestEveryRouteNeedsAKey(t *testing.T) {
 			}
 		}
 	}
+	refused := func() string {
+		_, after, _ := strings.Cut(request(t, s, "GET", "/metrics", "", "api-key", "full").body, "\nlatent_refused_keys_total ")
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
 	for _, path := range []string{"/metrics", "/latent/collections/c/plan"} {
+		before := refused()
 		if got := request(t, s, "GET", path, "").code; got != http.StatusUnauthorized {
 			t.Errorf("%s: %d without a key", path, got)
+		}
+		if before == "" || refused() == before {
+			t.Errorf("%s: a request without a key is not counted: %q", path, before)
 		}
 	}
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
