@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +191,40 @@ func TestGapInLog(t *testing.T) {
 	q := Query{Ask: Nearest{To: Input{Vector: &point.Vector{Sparse: &point.Sparse{Indices: []uint32{1}, Values: []float32{1}}}}}, Using: "s", Limit: 100}
 	if hits := must[[]Hit](t)(c.Query(ctx, q)); len(hits) != len(m) {
 		t.Errorf("%d points are found, want %d", len(hits), len(m))
+	}
+}
+
+// TestSnapshotCutShort wants what a crash left of a snapshot gone after the next start, and whole ones there, also those of
+// a collection whose name ends as unfinished files do.
+func TestSnapshotCutShort(t *testing.T) {
+	dir := t.TempDir()
+	s := must[*Store](t)(Open(dir, Options{}))
+	if err := s.Create(ctx, "c.tmp", Config{Vectors: map[string]VectorConfig{"": {Size: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	c := must[*Collection](t)(s.Collection("c.tmp"))
+	whole := must[SnapshotInfo](t)(c.Snapshot(ctx))
+	must[SnapshotInfo](t)(s.Snapshot(ctx))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var cut []string
+	for _, folder := range []string{"collections/c.tmp", "store"} {
+		cut = append(cut, filepath.Join(dir, "snapshots", folder, "x.snapshot.tmp"))
+		if err := os.WriteFile(cut[len(cut)-1], []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = must[*Store](t)(Open(dir, Options{}))
+	defer s.Close()
+	for _, path := range cut {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	c = must[*Collection](t)(s.Collection("c.tmp"))
+	if got := must[[]SnapshotInfo](t)(c.Snapshots()); len(got) != 1 || got[0].Name != whole.Name || len(must[[]SnapshotInfo](t)(s.Snapshots())) != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

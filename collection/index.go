@@ -15,6 +15,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/collection/postings"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/muvera"
 	"github.com/latent-go/latent/plan"
@@ -272,7 +273,7 @@ func (c *Collection) openIndex(s *space, name string) (*slotIndex, error) {
 	if err := a.Decode("meta", &r); err != nil {
 		return nil, err
 	}
-	held, err := bitmap(a, "held")
+	held, err := postings.ReadBitmap(a, "held")
 	if err != nil {
 		return nil, err
 	}

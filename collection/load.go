@@ -13,6 +13,7 @@ import (
 
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/collection/point"
+	"github.com/latent-go/latent/collection/postings"
 )
 
 // What is derived, and where it lies in a collection's folder "derived":
@@ -135,8 +136,8 @@ func (c *Collection) loadCheckpoint() (head, error) {
 	}
 	hi, err1 := artifact.Slice[uint64](f, "hi")
 	lo, err2 := artifact.Slice[uint64](f, "lo")
-	uuid, err3 := bitmap(f, "uuid")
-	live, err4 := bitmap(f, "live")
+	uuid, err3 := postings.ReadBitmap(f, "uuid")
+	live, err4 := postings.ReadBitmap(f, "live")
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return none, err
 	}
@@ -158,27 +159,11 @@ func (c *Collection) loadCheckpoint() (head, error) {
 		s.missing = roaring.New()
 		if !slices.Contains(meta.UIDs, s.uid) { // a name that came later
 			s.missing.AddRange(0, uint64(meta.N))
-		} else if s.missing, err = bitmap(f, missingSection(s.uid)); err != nil {
+		} else if s.missing, err = postings.ReadBitmap(f, missingSection(s.uid)); err != nil {
 			return none, err
 		}
 	}
 	return head{meta.Version, meta.N}, nil
-}
-
-// bitmap reads a section that holds a roaring bitmap; the bitmap shares nothing with the file.
-func bitmap(f *artifact.File, name string) (*roaring.Bitmap, error) {
-	raw, err := f.Raw(name)
-	if err != nil {
-		return nil, err
-	}
-	b := roaring.New()
-	if err := b.UnmarshalBinary(slices.Clone(raw)); err != nil {
-		return nil, f.Reject("section %q: %v", name, err)
-	}
-	if err := b.Validate(); err != nil && !b.IsEmpty() {
-		return nil, f.Reject("section %q: %v", name, err)
-	}
-	return b, nil
 }
 
 // replay brings a checkpoint up to what the log says.

@@ -199,7 +199,8 @@ func (s *Store) writeCatalogue(next catalogue) error {
 	return nil
 }
 
-// sweep removes folders that no catalogue names: what a crash left of a collection on its way in or out.
+// sweep removes what a crash left: folders of a collection on its way in or out, which no catalogue names, and snapshots
+// that were not finished.
 func (s *Store) sweep() error {
 	names, err := s.files.list(s.path(collectionsDir))
 	if err != nil {
@@ -213,7 +214,16 @@ func (s *Store) sweep() error {
 			}
 		}
 	}
-	return nil
+	folders, err := s.files.list(s.path(snapshotsDir, collectionsDir))
+	if err != nil {
+		return err
+	}
+	for _, name := range folders {
+		if err := s.files.tidy(s.path(snapshotsDir, collectionsDir, name)); err != nil {
+			return err
+		}
+	}
+	return s.files.tidy(s.snapshots().dir)
 }
 
 // Close writes down what would otherwise be worked out again at the next Open, and closes the store. Requests under way
