@@ -84,7 +84,7 @@ func play(fs vfs.FS, l *ledger, steps int) (s *Store, err error) {
 				return s, err
 			}
 		case i == 12:
-			if err := c.CreateFieldIndex(ctx, "k", filter.Schema{Type: "integer"}, true); err != nil {
+			if err := c.CreateFieldIndex(ctx, "k", filter.Schema{Type: "integer"}); err != nil {
 				return s, err
 			}
 		case i == 17:

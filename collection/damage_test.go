@@ -38,7 +38,7 @@ func small(t *testing.T) (*vfs.MemFS, plain) {
 		}
 	}
 	put(0, 30)
-	if err := c.CreateFieldIndex(ctx, "k", filter.Schema{Type: "integer"}, true); err != nil {
+	if err := c.CreateFieldIndex(ctx, "k", filter.Schema{Type: "integer"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.db.Flush(); err != nil {

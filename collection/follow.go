@@ -254,8 +254,8 @@ func (c *Collection) feedSparse(ctx context.Context, s *sparseSpace, slots *roar
 }
 
 // CreateFieldIndex makes an index over a payload field, in the place of one with another schema. Reads and writes go on
-// while it is built.
-func (c *Collection) CreateFieldIndex(ctx context.Context, field string, schema filter.Schema, durable bool) error {
+// while it is built. That there is one is on disk when it returns nil.
+func (c *Collection) CreateFieldIndex(ctx context.Context, field string, schema filter.Schema) error {
 	path, err := payloadPath(field)
 	if err != nil {
 		return err
@@ -303,7 +303,7 @@ func (c *Collection) CreateFieldIndex(ctx context.Context, field string, schema 
 }
 
 // DropFieldIndex removes the index over a field, if there is one.
-func (c *Collection) DropFieldIndex(ctx context.Context, field string, durable bool) error {
+func (c *Collection) DropFieldIndex(ctx context.Context, field string) error {
 	path, err := payloadPath(field)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func writeGolden(t *testing.T, dir string) {
 	if err := s.ChangeAliases(ctx, []AliasChange{{Create: "alias", Collection: "golden"}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CreateFieldIndex(ctx, "word", filter.Schema{Type: "keyword"}, true); err != nil {
+	if err := c.CreateFieldIndex(ctx, "word", filter.Schema{Type: "keyword"}); err != nil {
 		t.Fatal(err)
 	}
 	var points []point.Point

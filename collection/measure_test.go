@@ -27,7 +27,7 @@ func measured(t *testing.T, n, dim, rank int) (*Store, *Collection, [][]float32)
 	}
 	c := must[*Collection](t)(s.Collection("c"))
 	for field, kind := range map[string]string{"n": "integer", "even": "bool"} {
-		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}, false); err != nil {
+		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -418,14 +418,14 @@ func TestModel(t *testing.T) {
 				}
 			case 4:
 				was := c.settings
-				if err := c.CreateFieldIndex(ctx, []string{"k", "t", "o.f"}[d.n(3)], filter.Schema{Type: []string{"integer", "keyword", "float"}[d.n(3)]}, true); err != nil {
+				if err := c.CreateFieldIndex(ctx, []string{"k", "t", "o.f"}[d.n(3)], filter.Schema{Type: []string{"integer", "keyword", "float"}[d.n(3)]}); err != nil {
 					t.Fatal(err)
 				}
 				if c.settings != was {
 					durable = c.version // a sync is one of all before
 				}
 			case 5:
-				if err := c.DropFieldIndex(ctx, []string{"k", "t", "o.f"}[d.n(3)], true); err != nil {
+				if err := c.DropFieldIndex(ctx, []string{"k", "t", "o.f"}[d.n(3)]); err != nil {
 					t.Fatal(err)
 				}
 			case 6: // a name comes or goes

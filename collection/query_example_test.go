@@ -30,7 +30,7 @@ func ExampleCollection_Query() {
 		panic(err)
 	}
 	for field, kind := range map[string]string{"title": "text", "year": "integer"} {
-		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}, true); err != nil {
+		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}); err != nil {
 			panic(err)
 		}
 	}

@@ -220,7 +220,7 @@ func newWorld(t *rapid.T) *world {
 	} {
 		if rapid.IntRange(0, 3).Draw(t, "indexed") > 0 {
 			s := filter.Schema{Type: drawn(t, types...)}
-			if err := w.c.CreateFieldIndex(ctx, field, s, true); err != nil {
+			if err := w.c.CreateFieldIndex(ctx, field, s); err != nil {
 				t.Fatal(err)
 			}
 			w.schemas[field] = s
@@ -945,7 +945,7 @@ func TestQueryOldVersion(t *testing.T) {
 	}
 	c, _ := s.Collection("c")
 	for field, kind := range map[string]string{"n": "integer", "tag": "keyword"} {
-		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}, false); err != nil {
+		if err := c.CreateFieldIndex(ctx, field, filter.Schema{Type: kind}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -1011,7 +1011,7 @@ func TestQueryBesideWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := s.Collection("c")
-	if err := c.CreateFieldIndex(ctx, "n", filter.Schema{Type: "integer"}, false); err != nil {
+	if err := c.CreateFieldIndex(ctx, "n", filter.Schema{Type: "integer"}); err != nil {
 		t.Fatal(err)
 	}
 	const points, batches = 20, 300

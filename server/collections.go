@@ -125,7 +125,7 @@ func createIndex(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := col.CreateFieldIndex(ctx, body.Field, *body.Schema, true); err != nil {
+	if err := col.CreateFieldIndex(ctx, body.Field, *body.Schema); err != nil {
 		return nil, err
 	}
 	return updated{Status: "completed"}, nil
@@ -137,7 +137,7 @@ func dropIndex(c *call) (any, error) {
 		return nil, err
 	}
 	defer cancel()
-	if err := col.DropFieldIndex(ctx, c.PathValue("field"), true); err != nil {
+	if err := col.DropFieldIndex(ctx, c.PathValue("field")); err != nil {
 		return nil, err
 	}
 	return updated{Status: "completed"}, nil

@@ -105,6 +105,7 @@ func TestGoClient(t *testing.T) {
 		SparseVectorsConfig: qdrant.NewSparseVectorsConfig(map[string]*qdrant.SparseVectorParams{"words": {Modifier: qdrant.Modifier_Idf.Enum()}}),
 		HnswConfig:          &qdrant.HnswConfigDiff{M: qdrant.PtrOf(uint64(24))},
 		OptimizersConfig:    &qdrant.OptimizersConfigDiff{IndexingThreshold: qdrant.PtrOf(uint64(1000))},
+		QuantizationConfig:  qdrant.NewQuantizationScalar(&qdrant.ScalarQuantization{Type: qdrant.QuantizationType_Int8, AlwaysRam: &yes}),
 		Metadata:            qdrant.NewValueMap(map[string]any{"made by": "the test"}),
 	}))
 	exists, err := q.CollectionExists(ctx, name)
@@ -153,8 +154,34 @@ func TestGoClient(t *testing.T) {
 		t.Errorf("index %v", got)
 	}
 	if info.GetConfig().GetHnswConfig().GetM() != 24 || info.GetConfig().GetOptimizerConfig().GetIndexingThreshold() != 1000 ||
-		info.GetConfig().GetMetadata()["made by"].GetStringValue() != "the test" || info.GetPointsCount() != n {
+		info.GetConfig().GetMetadata()["made by"].GetStringValue() != "the test" || info.GetPointsCount() != n ||
+		!info.GetConfig().GetQuantizationConfig().GetScalar().GetAlwaysRam() {
 		t.Errorf("info %v", info)
+	}
+
+	// a vector that comes later and goes again; the generated client, unlike its wrapper, tells the time that calls took
+	raw := q.GetPointsClient()
+	times := []func() (*qdrant.PointsOperationResponse, error){
+		func() (*qdrant.PointsOperationResponse, error) {
+			return raw.CreateFieldIndex(ctx, &qdrant.CreateFieldIndexCollection{CollectionName: name, FieldName: "gone", FieldType: qdrant.FieldType_FieldTypeBool.Enum()})
+		},
+		func() (*qdrant.PointsOperationResponse, error) {
+			return raw.DeleteFieldIndex(ctx, &qdrant.DeleteFieldIndexCollection{CollectionName: name, FieldName: "gone"})
+		},
+		func() (*qdrant.PointsOperationResponse, error) {
+			return raw.CreateVectorName(ctx, &qdrant.CreateVectorNameRequest{CollectionName: name, VectorName: "late", VectorConfig: &qdrant.CreateVectorNameRequest_DenseConfig{
+				DenseConfig: &qdrant.DenseVectorCreationConfig{Size: 2, Distance: qdrant.Distance_Dot}}})
+		},
+		func() (*qdrant.PointsOperationResponse, error) {
+			return raw.DeleteVectorName(ctx, &qdrant.DeleteVectorNameRequest{CollectionName: name, VectorName: "late"})
+		},
+	}
+	for i, call := range times {
+		r, err := call()
+		ok(err)
+		if !(r.GetTime() > 0) || r.GetResult().GetStatus() != qdrant.UpdateStatus_Completed {
+			t.Errorf("call %d: %v", i, r)
+		}
 	}
 
 	// filtered query, against what it must be

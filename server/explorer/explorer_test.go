@@ -113,7 +113,7 @@ func (s *site) fill(t testing.TB) {
 	books[7].Payload[hostile] = hostile
 	col := make("books", collection.Config{Vectors: map[string]collection.VectorConfig{"": {Size: 8, Distance: vec.Cosine}}}, books)
 	for field, schema := range map[string]filter.Schema{"genre": {Type: "keyword"}, "title": {Type: "text"}} {
-		if err := col.CreateFieldIndex(t.Context(), field, schema, false); err != nil {
+		if err := col.CreateFieldIndex(t.Context(), field, schema); err != nil {
 			t.Fatal(err)
 		}
 	}

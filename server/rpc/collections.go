@@ -126,7 +126,7 @@ func named[E ~int32](names map[int32]string, name string) (E, bool) {
 
 func vectorParams(p *qdrant.VectorParams) wire.VectorParams {
 	out := wire.VectorParams{Size: p.GetSize(), Distance: distances[p.GetDistance()], HNSW: hnsw(p.GetHnswConfig()), OnDisk: p.OnDisk,
-		Quantization: kept(p.GetQuantizationConfig())}
+		Quantization: quantized(p.GetQuantizationConfig())}
 	if p.GetMultivectorConfig() != nil {
 		out.Multi = &wire.Multi{Comparator: "max_sim"}
 	}
@@ -138,7 +138,8 @@ func vectorParams(p *qdrant.VectorParams) wire.VectorParams {
 }
 
 func toVectorParams(p wire.VectorParams) *qdrant.VectorParams {
-	out := &qdrant.VectorParams{Size: p.Size, Distance: qdrant.Distance(qdrant.Distance_value[p.Distance]), HnswConfig: toHNSW(p.HNSW), OnDisk: p.OnDisk}
+	out := &qdrant.VectorParams{Size: p.Size, Distance: qdrant.Distance(qdrant.Distance_value[p.Distance]), HnswConfig: toHNSW(p.HNSW), OnDisk: p.OnDisk,
+		QuantizationConfig: toQuantization(p.Quantization)}
 	if p.Multi != nil {
 		out.MultivectorConfig = &qdrant.MultiVectorConfig{Comparator: qdrant.MultiVectorComparator_MaxSim}
 	}
@@ -187,7 +188,7 @@ func (c collections) Create(ctx context.Context, r *qdrant.CreateCollection) (*q
 		Vectors: vectorsConfig(r.GetVectorsConfig()), Sparse: sparseConfig(r.GetSparseVectorsConfig()), HNSW: hnsw(r.GetHnswConfig()),
 		ShardNumber: r.ShardNumber, ReplicationFactor: r.ReplicationFactor, WriteConsistencyFactor: r.WriteConsistencyFactor, OnDiskPayload: r.OnDiskPayload,
 		OptimizersConfig: kept(r.GetOptimizersConfig()), WALConfig: kept(r.GetWalConfig()), StrictModeConfig: kept(r.GetStrictModeConfig()),
-		QuantizationConfig: kept(r.GetQuantizationConfig()),
+		QuantizationConfig: quantized(r.GetQuantizationConfig()),
 	}
 	var err error
 	if w.Metadata, err = payload(r.GetMetadata()); err != nil {
@@ -241,7 +242,7 @@ func change(q *qdrant.QuantizationConfigDiff) any {
 	case q.GetDisabled() != nil:
 		return "Disabled"
 	}
-	return kept(q)
+	return quantized(q)
 }
 
 func (c collections) Get(_ context.Context, r *qdrant.GetCollectionInfoRequest) (*qdrant.GetCollectionInfoResponse, error) {
@@ -282,7 +283,7 @@ func toInfo(i wire.Info) *qdrant.CollectionInfo {
 	out := &qdrant.CollectionInfo{
 		OptimizerStatus: &qdrant.OptimizerStatus{Ok: true}, SegmentsCount: uint64(i.Segments), PointsCount: &points, IndexedVectorsCount: &indexed,
 		Config: &qdrant.CollectionConfig{Params: params, HnswConfig: toHNSW(&i.Config.HNSW), Metadata: toPayload(i.Config.Metadata),
-			OptimizerConfig: fill(&qdrant.OptimizersConfigDiff{}, i.Config.Optimizer), WalConfig: fill(&qdrant.WalConfigDiff{}, i.Config.WAL)},
+			OptimizerConfig: fill(&qdrant.OptimizersConfigDiff{}, i.Config.Optimizer), QuantizationConfig: toQuantization(i.Config.Quantization), WalConfig: fill(&qdrant.WalConfigDiff{}, i.Config.WAL)},
 		PayloadSchema: map[string]*qdrant.PayloadSchemaInfo{},
 	}
 	if e, ok := i.Optimizer.(map[string]string); ok {
@@ -386,6 +387,7 @@ func (c collections) CollectionClusterInfo(_ context.Context, r *qdrant.Collecti
 // Indexes over fields, and vectors that come and go, are calls of the points service.
 
 func (p points) CreateFieldIndex(ctx context.Context, r *qdrant.CreateFieldIndexCollection) (*qdrant.PointsOperationResponse, error) {
+	start := time.Now()
 	c, err := p.s.store.Collection(r.GetCollectionName())
 	if err != nil {
 		return nil, err
@@ -394,14 +396,14 @@ func (p points) CreateFieldIndex(ctx context.Context, r *qdrant.CreateFieldIndex
 	if err != nil {
 		return nil, err
 	}
-	return completed(c.CreateFieldIndex(ctx, r.GetFieldName(), s, true))
+	return completed(start, c.CreateFieldIndex(ctx, r.GetFieldName(), s))
 }
 
-func completed(err error) (*qdrant.PointsOperationResponse, error) {
+func completed(start time.Time, err error) (*qdrant.PointsOperationResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &qdrant.PointsOperationResponse{Result: &qdrant.UpdateResult{Status: qdrant.UpdateStatus_Completed}}, nil
+	return &qdrant.PointsOperationResponse{Result: &qdrant.UpdateResult{Status: qdrant.UpdateStatus_Completed}, Time: timed(start)}, nil
 }
 
 // schema reads the schema of a field by way of its JSON, so that what one may be is said in one place, package filter.
@@ -438,14 +440,16 @@ func schema(r *qdrant.CreateFieldIndexCollection) (s filter.Schema, err error) {
 }
 
 func (p points) DeleteFieldIndex(ctx context.Context, r *qdrant.DeleteFieldIndexCollection) (*qdrant.PointsOperationResponse, error) {
+	start := time.Now()
 	c, err := p.s.store.Collection(r.GetCollectionName())
 	if err != nil {
 		return nil, err
 	}
-	return completed(c.DropFieldIndex(ctx, r.GetFieldName(), true))
+	return completed(start, c.DropFieldIndex(ctx, r.GetFieldName()))
 }
 
 func (p points) CreateVectorName(ctx context.Context, r *qdrant.CreateVectorNameRequest) (*qdrant.PointsOperationResponse, error) {
+	start := time.Now()
 	c, err := p.s.store.Collection(r.GetCollectionName())
 	if err != nil {
 		return nil, err
@@ -461,13 +465,14 @@ func (p points) CreateVectorName(ctx context.Context, r *qdrant.CreateVectorName
 		s := sparseParams(o.SparseConfig.GetModifier())
 		v.Sparse = &s
 	}
-	return completed(v.Add(ctx, c, r.GetVectorName()))
+	return completed(start, v.Add(ctx, c, r.GetVectorName()))
 }
 
 func (p points) DeleteVectorName(ctx context.Context, r *qdrant.DeleteVectorNameRequest) (*qdrant.PointsOperationResponse, error) {
+	start := time.Now()
 	c, err := p.s.store.Collection(r.GetCollectionName())
 	if err != nil {
 		return nil, err
 	}
-	return completed(c.DropVector(ctx, r.GetVectorName()))
+	return completed(start, c.DropVector(ctx, r.GetVectorName()))
 }

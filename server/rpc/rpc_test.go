@@ -85,6 +85,37 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// TestQuantization keeps what was set over one protocol what the other tells.
+func TestQuantization(t *testing.T) {
+	for _, text := range []string{
+		`{"scalar":{"always_ram":true,"quantile":0.5,"type":"int8"}}`, `{"scalar":{"type":"int8"}}`,
+		`{"product":{"compression":"x4"}}`, `{"product":{"always_ram":false,"compression":"x32"}}`,
+		`{"binary":{}}`, `{"binary":{"always_ram":true,"encoding":"one_and_half_bits","query_encoding":"scalar8bits"}}`,
+		`{"turbo":{}}`, `{"turbo":{"bits":"bits1_5"}}`,
+	} {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Fatal(err)
+		}
+		m := toQuantization(o)
+		if got, _ := json.Marshal(quantized(m)); string(got) != text {
+			t.Errorf("%s became %v and %s", text, m, got)
+		}
+	}
+	for _, text := range []string{`{}`, `null`, `{"new":{"x":1}}`, `{"scalar":7}`} {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Fatal(err)
+		}
+		if m := toQuantization(o); m != nil {
+			t.Errorf("%s became %v", text, m)
+		}
+	}
+	if got := quantized((*qdrant.QuantizationConfig)(nil)); got != nil {
+		t.Errorf("nothing became %v", got)
+	}
+}
+
 // FuzzMessages reads any message: what is wrong is an error.
 func FuzzMessages(f *testing.F) {
 	add := func(m proto.Message) {
@@ -126,7 +157,7 @@ func FuzzMessages(f *testing.F) {
 		}
 		if m := new(qdrant.CreateCollection); proto.Unmarshal(b, m) == nil {
 			w := wire.CreateCollection{Vectors: vectorsConfig(m.GetVectorsConfig()), Sparse: sparseConfig(m.GetSparseVectorsConfig()), HNSW: hnsw(m.GetHnswConfig()),
-				OptimizersConfig: kept(m.GetOptimizersConfig()), QuantizationConfig: kept(m.GetQuantizationConfig())}
+				OptimizersConfig: kept(m.GetOptimizersConfig()), QuantizationConfig: quantized(m.GetQuantizationConfig())}
 			if cfg, err := w.Config(); err == nil {
 				wire.Told(cfg)
 			}
