@@ -147,3 +147,30 @@ func TestAdamW(t *testing.T) {
 		}
 	}
 }
+
+// TestAdamWBetas: of two steps with gradients 1 and -3 the averages are those of the betas, and without an average of
+// gradients each step goes by its own.
+func TestAdamWBetas(t *testing.T) {
+	const rate = 0.01
+	w, err := nn.New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
+		v := scope.VariableWithValue("weights", []float32{1}).NodeValue(in[0].Graph())
+		return ReduceAllSum(Mul(v, Squeeze(in[0], -1))), nil
+	}
+	f, err := nn.Batches(nn.BatchOptions{Size: 1, InOrder: true}, nn.Values([]float32{1, -3}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nn.Train(t.Context(), w, l, f, nn.Options{Steps: 2, Rate: rate, Optimizer: nn.AdamW{Betas: [2]float64{0, 0.9}, Name: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	first, second := 1.0, 0.1*(0.9*1+9)/(1-0.9*0.9)
+	for path, want := range map[string]float64{"/weights": 1 - rate*first + rate*3/math.Sqrt(second), "/#adamx/weights_1st_moment": -3, "/#adamx/weights_2nd_moment": 0.1 * (0.9*1 + 9)} {
+		if got, _, err := w.Float32(path); err != nil || math.Abs(float64(got[0])-want) > 1e-5 {
+			t.Errorf("%s is %v, want %v; %v", path, got, want, err)
+		}
+	}
+}
