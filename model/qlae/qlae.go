@@ -56,9 +56,8 @@ func (m *Model) Encode(scope *model.Scope, x *Node) *Node {
 	return nn.MLP(scope.In("encoder"), x, m.o.Width, m.o.Width, m.o.Latents)
 }
 
-// Quantize takes each latent to the nearest of its values, of two as near the one with the lower number. A gradient reaches
-// the values, none reaches z.
-func (m *Model) Quantize(scope *model.Scope, z *Node) (q *Node) {
+// Codebooks are the values of each latent, (latents, values), or (1, values) if one codebook is that of all.
+func (m *Model) Codebooks(scope *model.Scope, g *Graph) *Node {
 	books := m.o.Latents
 	if m.o.Global {
 		books = 1
@@ -70,8 +69,13 @@ func (m *Model) Quantize(scope *model.Scope, z *Node) (q *Node) {
 			values[j][k] = float32(k)/float32(max(m.o.Values-1, 1)) - 0.5
 		}
 	}
-	v := InsertAxes(scope.In("latent").VariableWithValue("values", values).NodeValue(z.Graph()), 0) // (1, books, values)
-	v = ConvertDType(v, z.DType())
+	return scope.In("latent").VariableWithValue("values", values).NodeValue(g)
+}
+
+// Quantize takes each latent to the nearest of its values, of two as near the one with the lower number. A gradient reaches
+// the values, none reaches z.
+func (m *Model) Quantize(scope *model.Scope, z *Node) (q *Node) {
+	v := InsertAxes(ConvertDType(m.Codebooks(scope, z.Graph()), z.DType()), 0) // (1, books, values)
 	nearest := ArgMin(StopGradient(Abs(Sub(InsertAxes(z, -1), v))), -1, dtypes.Int32)
 	q = ReduceSum(Mul(OneHot(nearest, m.o.Values, z.DType()), v), -1)
 	q.AssertDims(-1, m.o.Latents)
