@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -31,6 +32,24 @@ const (
 	multipleOf   = 16   // numbers of components: what kernels and codecs like
 )
 
+// tryInTime tries what the budget allows. Where that ends before any plan of the ladder has met the target, exact search does.
+func (u *tuner) tryInTime(ctx context.Context) error {
+	if u.Budget <= 0 {
+		return u.tryAll(ctx)
+	}
+	within, cancel := context.WithDeadline(ctx, u.begin.Add(u.Budget))
+	defer cancel()
+	err := u.tryAll(within)
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	u.note("the budget of %s ended before all plans were tried", u.Budget)
+	if u.chosen < 0 && u.Plans == nil {
+		return u.try(ctx, Plan{}.withDefaults())
+	}
+	return nil
+}
+
 // tryAll tries the caller's plans or the ladder's.
 func (u *tuner) tryAll(ctx context.Context) error {
 	if u.Plans != nil {
@@ -48,9 +67,6 @@ func (u *tuner) tryAll(ctx context.Context) error {
 	var graphs []Plan
 	for _, c := range ladderCodecs {
 		for _, d := range dims {
-			if u.spent() {
-				break
-			}
 			p := Plan{Codec: c}
 			if d < u.trial.Cols {
 				p.PCA.Components = d
@@ -76,9 +92,6 @@ func (u *tuner) tryAll(ctx context.Context) error {
 		return nil
 	}
 	for _, p := range append(graphs, Plan{Codec: "f16"}, Plan{Codec: "f32"}) {
-		if u.spent() {
-			break
-		}
 		p.Index, p.M = "hnsw", u.links()
 		if err := u.try(ctx, p.withDefaults()); err != nil {
 			return err
@@ -93,9 +106,6 @@ func (u *tuner) tryAll(ctx context.Context) error {
 // tryLists tries inverted lists of 4-bit product codes, which are scanned fastest: with the least re-ranking that finds
 // enough where all lists are looked into, and with a step more, where fewer lists do.
 func (u *tuner) tryLists(ctx context.Context) error {
-	if u.spent() {
-		return nil
-	}
 	d := u.trial.Cols
 	parts := max(d/4, min(d/2, 100)) // two to four dimensions each
 	ix, seconds, err := u.built(ctx, Plan{Codec: fmt.Sprintf("pq:%dx4", max(parts, 1)), Index: "ivf", Rerank: ladderReranks[len(ladderReranks)-1]})
@@ -125,7 +135,7 @@ func (u *tuner) tryLists(ctx context.Context) error {
 // tryOrder tries the cheapest plan, if it is a graph, with its rows inserted by falling local dimension. keep takes that
 // only if it needs less effort.
 func (u *tuner) tryOrder(ctx context.Context) error {
-	if u.chosen < 0 || u.spent() {
+	if u.chosen < 0 {
 		return nil
 	}
 	p := u.report.Trials[u.chosen].Plan
@@ -171,8 +181,6 @@ func (u *tuner) links() int {
 	}
 	return 16
 }
-
-func (u *tuner) spent() bool { return u.Budget > 0 && time.Since(u.begin) > u.Budget }
 
 // try builds a plan from the trial rows and measures it.
 func (u *tuner) try(ctx context.Context, p Plan) error {

@@ -33,7 +33,8 @@ type Target struct {
 	// Rows is how many vectors plans are tried on, drawn at random from more; 0 means 100,000. The plan chosen is then
 	// built from all of them, its effort found again, and proven.
 	Rows int
-	// Budget is the time after which no further plan is tried; 0 means no limit. What was found by then is built.
+	// Budget is the time after which no plan is tried any more, one under way is given up; 0 means no limit. What was found
+	// by then is built and proven, which takes its own time.
 	Budget time.Duration
 	// Tried, if not nil, is told of each trial when it ends.
 	Tried func(Trial)
@@ -210,7 +211,7 @@ func (u *tuner) run(ctx context.Context) (*Index, error) {
 	if err := u.full.Add(ctx, u.trialIDs(), u.trial); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	if err := u.tryAll(ctx); err != nil {
+	if err := u.tryInTime(ctx); err != nil {
 		return nil, err
 	}
 	if u.chosen < 0 {

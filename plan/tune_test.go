@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/latent-go/latent/index"
@@ -103,6 +104,33 @@ func TestTuneSaysWhenNoneDoes(t *testing.T) {
 	if len(report.Notes) == 0 || !strings.Contains(report.Notes[0], "more queries would help") {
 		t.Errorf("notes: %q", report.Notes)
 	}
+}
+
+// The bubble's clock stands still but for the sleep, which is longer than the budget, in the middle of a build.
+func TestTuneKeepsToItsBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := plan.Target{Budget: time.Minute, Plans: []plan.Plan{plan.MustParse("f16|flat"), plan.MustParse("f32|hnsw:8"), plan.MustParse("sq8|flat")}}
+		target.Progress = func(step string, done, total int) {
+			if strings.HasPrefix(step, "try f32|hnsw:8") {
+				time.Sleep(2 * time.Minute)
+			}
+		}
+		report, ix, err := plan.Tune(t.Context(), mixture(3000, 1), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Trials) != 1 || ix.Plan().String() != "f16|flat" || !strings.Contains(strings.Join(report.Notes, " "), "the budget of 1m0s ended") {
+			t.Errorf("%d trials, %s, notes %q", len(report.Trials), ix.Plan(), report.Notes)
+		}
+		target.Budget, target.Plans = 1, nil // nothing meets the target by then
+		target.Progress = func(string, int, int) { time.Sleep(time.Second) }
+		if report, ix, err = plan.Tune(t.Context(), mixture(3000, 1), target); err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Trials) != 1 || ix.Plan().String() != "f32|flat" || !report.Proof.Met {
+			t.Errorf("%d trials, %s, proof %+v", len(report.Trials), ix.Plan(), report.Proof)
+		}
+	})
 }
 
 func TestTuneRefuses(t *testing.T) {

@@ -76,7 +76,7 @@ A plan is a line such as pca:110|sq8|hnsw:32|rerank:4. Its stages, each of which
 	c.Flags().StringVar(&f.prefer, "prefer", "balance", "what makes a plan cheap: bytes, balance or speed, or a number from -1 (bytes) to 1 (speed)")
 	c.Flags().BoolVar(&f.countRerank, "count-rerank", false, "count vectors kept for re-ranking among the bytes")
 	c.Flags().IntVar(&f.trialRows, "trial-rows", 100_000, "try plans on so many vectors at most")
-	c.Flags().DurationVar(&f.budget, "budget", 0, "try no further plan after this time; 0 for no limit")
+	c.Flags().DurationVar(&f.budget, "budget", 0, "try no plan any more after this time, and build the best so far; 0 for no limit")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "of samples and graphs")
 	c.Flags().StringVar(&f.html, "html", "", "write a page about what was tried to this file")
 	c.Flags().BoolVar(&f.replace, "replace", false, "replace an index that is in the folder")
