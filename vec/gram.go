@@ -54,10 +54,7 @@ func packGram(t tiling, panel []float32, x Matrix, lo, hi int, mean []float32) {
 	whole := ceilTo(hi-lo, t.lanes)
 	mean = mean[lo:hi]
 	for q := range x.Rows {
-		row := panel[q*whole:][:len(mean)]
-		for i, m := range mean {
-			row[i] -= m
-		}
+		AddScaled(panel[q*whole:][:len(mean)], mean, -1)
 	}
 }
 

@@ -69,16 +69,25 @@ func (m Matrix) Shaped(rows, cols int) Matrix {
 	return m
 }
 
+var zeros [4096]float32
+
 // Check returns an error that names the first value of m that is NaN or infinite (ErrNotFinite), or says that Data
 // does not have Rows*Cols values (ErrDim).
 func (m Matrix) Check() error {
 	if m.Rows < 0 || m.Cols < 0 || len(m.Data) != m.Rows*m.Cols {
 		return fmt.Errorf("vec: matrix of %d×%d has %d values: %w", m.Rows, m.Cols, len(m.Data), ErrDim)
 	}
-	for i, v := range m.Data {
-		// An exponent of all ones is NaN or infinity.
-		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
-			return fmt.Errorf("vec: row %d, column %d is %v: %w", i/m.Cols, i%m.Cols, v, ErrNotFinite)
+	for lo := 0; lo < len(m.Data); lo += len(zeros) {
+		part := m.Data[lo:min(lo+len(zeros), len(m.Data))]
+		if Dot(part, zeros[:len(part)]) == 0 { // 0 times NaN or infinity is NaN
+			continue
+		}
+		for i, v := range part {
+			// An exponent of all ones is NaN or infinity.
+			if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
+				i += lo
+				return fmt.Errorf("vec: row %d, column %d is %v: %w", i/m.Cols, i%m.Cols, v, ErrNotFinite)
+			}
 		}
 	}
 	return nil

@@ -182,21 +182,19 @@ func (a *Accumulator) addOuter(w float64, v []float64) {
 	})
 }
 
-// columnMeans returns the mean of each column of x, which has rows.
+// columnMeans returns the mean of each column of x, which has rows. Eight rows at a time are summed in float32, and the sums
+// in float64.
 func columnMeans(x vec.Matrix) []float64 {
 	mean := make([]float64, x.Cols)
-	blocks(x.Cols, 128, func(lo, hi int) {
-		sum := mean[lo:hi]
+	blocks(x.Cols, 512, func(lo, hi int) {
+		sum, part := mean[lo:hi], make([]float32, hi-lo)
 		row := func(i int) []float32 { return x.Data[i*x.Cols+lo:][:len(sum)] }
-		i := 0
-		for ; i+4 <= x.Rows; i += 4 { // four rows for one visit to the sums
-			a, b, c, d := row(i), row(i+1), row(i+2), row(i+3)
-			for j := range sum {
-				sum[j] += (float64(a[j]) + float64(b[j])) + (float64(c[j]) + float64(d[j]))
+		for i := 0; i < x.Rows; i += 8 {
+			copy(part, row(i))
+			for next := i + 1; next < min(i+8, x.Rows); next++ {
+				vec.AddScaled(part, row(next), 1)
 			}
-		}
-		for ; i < x.Rows; i++ {
-			for j, v := range row(i) {
+			for j, v := range part {
 				sum[j] += float64(v)
 			}
 		}
