@@ -14,9 +14,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
+	"github.com/latent-go/latent/bench/clock"
 	"github.com/latent-go/latent/dataset"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/plan"
@@ -104,16 +104,16 @@ func (w *worker) do(r request) (a answer, err error) {
 		if err != nil {
 			return a, err
 		}
-		wall, cpu := time.Now(), processTime()
+		wall, cpu := time.Now(), clock.Process()
 		w.index, err = plan.Build(ctx, p, w.x, plan.Options{Metric: w.metric})
 		if err != nil {
 			return a, err
 		}
-		return answer{Wall: time.Since(wall).Seconds(), CPU: processTime() - cpu, Bytes: w.index.SizeBytes(), RerankBytes: w.index.RerankBytes()}, nil
+		return answer{Wall: time.Since(wall).Seconds(), CPU: clock.Process() - cpu, Bytes: w.index.SizeBytes(), RerankBytes: w.index.RerankBytes()}, nil
 	}
 	q := index.Query{K: r.K, Effort: r.Effort, Rerank: r.Rerank}
 	results := make([]index.Result, w.queries.Rows)
-	wall, cpu := time.Now(), processTime()
+	wall, cpu := time.Now(), clock.Process()
 	if r.Batch {
 		if results, err = w.index.SearchBatch(ctx, w.queries, q); err != nil {
 			return a, err
@@ -125,7 +125,7 @@ func (w *worker) do(r request) (a answer, err error) {
 			}
 		}
 	}
-	a = answer{Wall: time.Since(wall).Seconds(), CPU: processTime() - cpu}
+	a = answer{Wall: time.Since(wall).Seconds(), CPU: clock.Process() - cpu}
 	found := make([]uint32, 0, r.K*len(results))
 	for _, res := range results {
 		a.Distances += float64(res.Distances) / float64(len(results))
@@ -142,13 +142,4 @@ func (w *worker) do(r request) (a answer, err error) {
 		return a, err
 	}
 	return a, os.WriteFile(w.ids, b, 0o644)
-}
-
-// processTime is the processor time of all threads so far, in seconds.
-func processTime() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
