@@ -30,7 +30,12 @@ func dense(scope *model.Scope, x *Node, in, out int) (w, b *Node) {
 // product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.
 func product(x, w *Node) *Node {
 	var v *Node // the gradient of the product, which is known before those of the factors are asked for
-	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node { return MulT(v, w) })
+	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node {
+		if small(v, w) { // as MulT, and so that gradients of this gradient are as fast
+			return product(v, Transpose(w, 0, 1))
+		}
+		return MulT(v, w)
+	})
 	wGrad := IdentityWithCustomGradient(w, func(_, _ *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
 	return IdentityWithCustomGradient(Dot(xGrad, wGrad).Product(), func(_, dy *Node) *Node {
 		v = dy
@@ -40,11 +45,14 @@ func product(x, w *Node) *Node {
 
 // MulT is a·bᵀ for a of shape (n, d) and b of shape (m, d): the inner products of their rows.
 func MulT(a, b *Node) *Node {
-	if a.Shape().Dim(0)*b.Shape().Size() < 4<<20 { // below, the backend's kernels for operands turned round are slow
+	if small(a, b) {
 		return Dot(a, Transpose(b, 0, 1)).Product()
 	}
 	return Einsum("nd,md->nm", a, b)
 }
+
+// small reports whether the backend's kernels for operands turned round are slow at a·bᵀ.
+func small(a, b *Node) bool { return a.Shape().Dim(0)*b.Shape().Size() < 4<<20 }
 
 // MLP is layers of these widths, the last being the output, with ReLU between them. Weights and biases of a layer start
 // uniform in ±1/√in, as PyTorch has it: biases of 0 would leave a network without a gradient where its input is 0.
