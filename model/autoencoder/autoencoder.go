@@ -46,7 +46,7 @@ func (m *Model) Encode(scope *model.Scope, x *Node) *Node {
 
 // Decode maps latents to the logits of rows, (batch, columns).
 func (m *Model) Decode(scope *model.Scope, z *Node) *Node {
-	return nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns)
+	return nn.Settled(nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns))
 }
 
 // Loss is the binary cross-entropy of rows and their reconstruction, in nats a number.

@@ -69,7 +69,7 @@ func (m *Model) Codebooks(scope *model.Scope, g *Graph) *Node {
 			values[j][k] = float32(k)/float32(max(m.o.Values-1, 1)) - 0.5
 		}
 	}
-	return scope.In("latent").VariableWithValue("values", values).NodeValue(g)
+	return scope.At("latent").VariableWithValue("values", values).NodeValue(g)
 }
 
 // Quantize takes each latent to the nearest of its values, of two as near the one with the lower number. A gradient reaches
@@ -84,7 +84,7 @@ func (m *Model) Quantize(scope *model.Scope, z *Node) (q *Node) {
 
 // Decode maps latents to the logits of rows, (batch, columns).
 func (m *Model) Decode(scope *model.Scope, z *Node) *Node {
-	return nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns)
+	return nn.Settled(nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns))
 }
 
 // Loss is BCE(x, g(ẑ)) + λ·‖sg(z) - q‖²/n_z + λ·‖z - sg(q)‖²/n_z, each its mean over the batch, where

@@ -46,7 +46,7 @@ func (m *Model) Posterior(scope *model.Scope, x *Node) (mean, deviation *Node) {
 		panic(fmt.Errorf("vae: %+v; want 1 or more latents and a width, a beta above 0", m.o))
 	}
 	x.AssertDims(-1, m.columns)
-	h := nn.MLP(scope.In("encoder"), x, m.o.Width, m.o.Width, 2*m.o.Latents)
+	h := nn.Settled(nn.MLP(scope.In("encoder"), x, m.o.Width, m.o.Width, 2*m.o.Latents))
 	mean = Slice(h, AxisRange(), AxisRange(0, m.o.Latents))
 	s := Slice(h, AxisRange(), AxisRange(m.o.Latents))
 	return mean, AddScalar(softplus(s), 1e-6) // its logarithm stays finite
@@ -63,7 +63,7 @@ func (m *Model) Encode(scope *model.Scope, x *Node) *Node {
 
 // Decode maps latents to the logits of rows, (batch, columns).
 func (m *Model) Decode(scope *model.Scope, z *Node) *Node {
-	return nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns)
+	return nn.Settled(nn.MLP(scope.In("decoder"), z, m.o.Width, m.o.Width, m.columns))
 }
 
 // Loss is BCE(x, g(z)) + β/columns·Σ KL(N(μ, σ²) ‖ N(0, 1)), its mean over the batch, where z is drawn from N(μ, σ²) in

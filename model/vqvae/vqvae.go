@@ -69,7 +69,7 @@ func (m *Model) Quantize(scope *model.Scope, z *Node) nn.Quantized {
 
 // Decode maps latents, (batch, latents, size), to the logits of rows, (batch, columns).
 func (m *Model) Decode(scope *model.Scope, z *Node) *Node {
-	return nn.MLP(scope.In("decoder"), Reshape(z, -1, m.o.Latents*m.o.Size), m.o.Width, m.o.Width, m.columns)
+	return nn.Settled(nn.MLP(scope.In("decoder"), Reshape(z, -1, m.o.Latents*m.o.Size), m.o.Width, m.o.Width, m.columns))
 }
 
 // Loss is BCE(x, g(ẑ)) + ‖sg(z) - q‖²/n + c·‖z - sg(q)‖²/n over the n numbers of the latents, its mean over the batch,
