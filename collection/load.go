@@ -21,6 +21,7 @@ import (
 //	points       which slot is which point's, as of a version: a checkpoint, caught up from the log
 //	rows-U-C     the rows of chunk C of the vector whose number is U: of full chunks, which never change
 //	index-U-N/   an index over the rows of the vector U, and which slots it holds; see index.go
+//	found-U-K    what was found out about the vector U, of kind K; see found.go
 //
 // Before any of it is written the log is synced, so that it never says more than the database does after a crash.
 
@@ -43,6 +44,11 @@ func (c *Collection) load(ctx context.Context) error {
 	f := c.store.files
 	if err := errors.Join(f.mkdir(c.path(derivedDir)), f.tidy(c.path(derivedDir)), f.tidy(c.path())); err != nil {
 		return err
+	}
+	if !c.store.o.Still {
+		if err := c.forgetVectors(); err != nil {
+			return err
+		}
 	}
 	from, err := c.loadCheckpoint()
 	if err == nil {

@@ -118,9 +118,13 @@ func (s *Server) measure(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return alone(s, func() (*dimension.Report, error) {
+	r, err := alone(s, func() (*dimension.Report, error) {
 		return col.Measure(ctx, in.Body.Using, f, dimension.Options{Sample: in.Body.Sample, Seed: in.Body.Seed})
 	})
+	if err == nil && f == nil {
+		s.pages.Measured(col, in.Body.Using, r)
+	}
+	return r, err
 }
 
 func (s *Server) recall(ctx context.Context, in *struct {
@@ -153,6 +157,9 @@ func (s *Server) recall(ctx context.Context, in *struct {
 		s.metrics.recall.WithLabelValues(labels...).Set(r.Mean)
 		s.metrics.recallLow.WithLabelValues(labels...).Set(r.Lo)
 		s.metrics.recallAskedAt.WithLabelValues(labels...).Set(float64(time.Now().Unix()))
+		if b.Effort == 0 {
+			s.pages.Recalled(col, b.Using, r)
+		}
 	}
 	return r, err
 }

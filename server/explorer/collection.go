@@ -29,6 +29,7 @@ const (
 	measuring = "measure"
 	recalling = "recall"
 	tuning    = "tune"
+	asking    = "dimension" // never run here: the dimension that somebody had measured by the API
 )
 
 const (
@@ -63,6 +64,7 @@ type vectorReport struct {
 	Facts    []report.Fact
 	Jobs     []jobState // under way, or gone wrong
 	Measured string     // when, and of what
+	Asked    string     // the same, if the dimension is from the API
 	Sections []report.Section
 	Recall   *collection.RecallReport
 	RecallAt string
@@ -80,10 +82,10 @@ type jobState struct {
 
 // measured is the result of measuring.
 type measured struct {
-	points int
-	dim    *dimension.Report
-	shape  *shape.Report
-	fields []fieldFacts
+	Points int // drawn
+	Dim    *dimension.Report
+	Shape  *shape.Report
+	Fields []fieldFacts
 }
 
 func showCollection(v *visit) error {
@@ -107,7 +109,7 @@ func showCollection(v *visit) error {
 		about.Running = about.Running || slices.ContainsFunc(r.Jobs, func(j jobState) bool { return j.Running })
 		about.Vectors = append(about.Vectors, r)
 		if m, ok := v.jobs.get(col, facts.Name, measuring).result.(*measured); ok && about.Of == 0 {
-			about.Fields, about.Of = m.fields, m.points
+			about.Fields, about.Of = m.Fields, m.Points
 		}
 	}
 	about.Fields = indexed(about.Fields, col, info)
@@ -120,39 +122,48 @@ func (v *visit) reportOf(col *collection.Collection, info collection.Info, facts
 	if facts.Size == 0 {
 		return r
 	}
-	if info.Points > 0 {
-		for _, kind := range []string{measuring, recalling} {
-			if j := v.jobs.get(col, facts.Name, kind); j.col == nil {
-				v.run(col, facts.Name, kind, 0)
-			}
+	states := map[string]job{}
+	for kind, empty := range map[string]any{measuring: new(measured), recalling: new(collection.RecallReport), tuning: new(collection.TuneReport), asking: new(dimension.Report)} {
+		states[kind] = v.jobs.remember(col, facts.Name, kind, empty)
+		if (kind == measuring || kind == recalling) && states[kind].col == nil && info.Points > 0 {
+			v.run(col, facts.Name, kind, 0)
+			states[kind] = v.jobs.get(col, facts.Name, kind)
 		}
 	}
 	r.Facts = []report.Fact{{Name: "numbers in each", Value: strconv.Itoa(facts.Size)}}
-	states := map[string]job{}
 	for _, kind := range []string{measuring, recalling, tuning} {
-		j := v.jobs.get(col, facts.Name, kind)
-		states[kind] = j
-		if j.running {
+		if j := states[kind]; j.running {
 			r.Jobs = append(r.Jobs, jobState{What: kind, Stage: j.stage, Running: true, Done: j.done, Total: j.total})
 		} else if j.err != nil && !errors.Is(j.err, context.Canceled) {
 			r.Jobs = append(r.Jobs, jobState{What: kind, Err: wire.Of(j.err).Error()})
 		}
 	}
-	if m, ok := states[measuring].result.(*measured); ok {
-		r.Facts = append(r.Facts, findings.Fact(m.dim))
-		if h := m.shape.Hubness; h != nil {
+	m, _ := states[measuring].result.(*measured)
+	var dim *dimension.Report
+	if m != nil {
+		dim = m.Dim
+		r.Measured = fmt.Sprintf("%s, on %s of %s points", since(states[measuring], info), count(m.Points), count(states[measuring].points))
+	}
+	if d, ok := states[asking].result.(*dimension.Report); ok && states[asking].ended.After(states[measuring].ended) {
+		dim = d
+		r.Asked = fmt.Sprintf("%s, on %s vectors of %s points", since(states[asking], info), count(d.Sampled), count(states[asking].points))
+	}
+	if dim != nil {
+		r.Facts = append(r.Facts, findings.Fact(dim))
+		r.Sections = append(r.Sections, findings.Dimension(dim))
+		if dim.Spectrum != nil {
+			r.Sections = append(r.Sections, findings.Spectrum(dim.Spectrum))
+		}
+	}
+	if m != nil {
+		if h := m.Shape.Hubness; h != nil {
 			note := "none stands out"
 			if h.Skewness > 1.4 {
 				note = "a few are neighbours of very many"
 			}
 			r.Facts = append(r.Facts, report.Fact{Name: "hubness", Value: fmt.Sprintf("%.2f", h.Skewness), Note: note})
 		}
-		r.Measured = fmt.Sprintf("%s, on %s of %s points", since(states[measuring], info), count(m.points), count(info.Points))
-		r.Sections = append(r.Sections, findings.Dimension(m.dim))
-		if m.dim.Spectrum != nil {
-			r.Sections = append(r.Sections, findings.Spectrum(m.dim.Spectrum))
-		}
-		r.Sections = append(r.Sections, findings.Shape(m.shape))
+		r.Sections = append(r.Sections, findings.Shape(m.Shape))
 	}
 	if rec, ok := states[recalling].result.(*collection.RecallReport); ok {
 		r.Recall, r.RecallAt = rec, since(states[recalling], info)
@@ -252,19 +263,29 @@ func (e *Explorer) Tuned(col *collection.Collection, vector string, r *collectio
 	}
 }
 
+// Measured tells the pages what dimension was measured elsewhere, of points drawn from all.
+func (e *Explorer) Measured(col *collection.Collection, vector string, r *dimension.Report) {
+	e.jobs.put(col, vector, asking, r, nil)
+}
+
+// Recalled tells the pages what recall was measured elsewhere, of the collection's own points and searches as they are.
+func (e *Explorer) Recalled(col *collection.Collection, vector string, r *collection.RecallReport) {
+	e.jobs.put(col, vector, recalling, r, nil)
+}
+
 func measure(ctx context.Context, col *collection.Collection, vector string, p progress) (*measured, error) {
 	p("drawing points")
 	hits, err := draw(ctx, col, vector, nil, sampled)
 	if err != nil {
 		return nil, err
 	}
-	m := &measured{points: len(hits), fields: fieldsOf(hits)}
+	m := &measured{Points: len(hits), Fields: fieldsOf(hits)}
 	x := rows(hits, vector, false)
-	if m.dim, err = dimension.Measure(ctx, x, dimension.Options{Sample: sampled, Progress: p("dimension")}); err != nil {
+	if m.Dim, err = dimension.Measure(ctx, x, dimension.Options{Sample: sampled, Progress: p("dimension")}); err != nil {
 		return nil, err
 	}
 	metric := col.Config().Vectors[vector].Distance
-	if m.shape, err = shape.Measure(ctx, x, shape.Options{Sample: sampled, Metric: metric, Progress: p("hubness")}); err != nil {
+	if m.Shape, err = shape.Measure(ctx, x, shape.Options{Sample: sampled, Metric: metric, Progress: p("hubness")}); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -66,7 +66,7 @@ func New(store *collection.Store, o Options) *Explorer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Explorer{store: store, o: o, sessions: newSessions(), jobs: newJobs(o.Heavy)}
+	return &Explorer{store: store, o: o, sessions: newSessions(), jobs: newJobs(o.Heavy, o.Log)}
 }
 
 // Close stops what is measured in the background, and returns when it has.

@@ -3,6 +3,7 @@ package explorer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/latent-go/latent/collection"
 	"github.com/latent-go/latent/collection/filter"
 	"github.com/latent-go/latent/collection/point"
+	"github.com/latent-go/latent/measure/dimension"
 	"github.com/latent-go/latent/server/wire"
 	"github.com/latent-go/latent/vec"
 )
@@ -385,6 +387,72 @@ func TestReport(t *testing.T) {
 			t.Errorf("a page elsewhere (%v) writes: %d", header, a.code)
 		}
 	}
+}
+
+// TestRestart wants what was measured shown by the next process, which measures nothing again.
+func TestRestart(t *testing.T) {
+	dir := t.TempDir()
+	begin := func() (*site, func()) {
+		store, err := collection.Open(dir, collection.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		heavy := make(chan struct{}, 1)
+		s := &site{New(store, Options{Heavy: heavy, Log: slog.New(slog.NewTextHandler(logs{t}, nil))}), store, http.NewServeMux()}
+		s.Routes(s.mux.HandleFunc)
+		return s, func() {
+			s.Close()
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const page = "/ui/collections/books"
+	s, end := begin()
+	s.fill(t)
+	s.settled(t, page)
+	s.ask(t, "POST", page+"/tune", url.Values{"using": {""}, "recall": {"0.9"}})
+	want := s.settled(t, page)
+	end()
+
+	s, end = begin()
+	s.o.Heavy <- struct{}{} // whatever it measured would wait
+	got, lines := strings.Split(s.ask(t, "GET", page, nil).body, "\n"), strings.Split(want, "\n")
+	for i, line := range lines {
+		if !strings.Contains(line, "on disk") && (len(got) != len(lines) || got[i] != line) {
+			t.Fatalf("after the restart the page has %d lines, not %d, and line %d is\n%.2000s\nwas\n%.2000s", len(got), len(lines), i, got[min(i, len(got)-1)], line)
+		}
+	}
+
+	// What the API measured shows, with its time, and stays, too; writes since are counted.
+	b := col(t, s, "books")
+	dim, err1 := b.Measure(t.Context(), "", nil, dimension.Options{Sample: 123})
+	recall, err2 := b.Recall(t.Context(), collection.RecallQuery{K: 7})
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	s.Measured(b, "", dim)
+	s.Recalled(b, "", recall)
+	if _, err := b.Apply(t.Context(), []collection.Op{collection.Delete{Selector: collection.Selector{IDs: []point.ID{point.Num(1)}}}}, true); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		body := s.ask(t, "GET", page, nil).body
+		for _, text := range []string{"measured through the API just now, 1 writes since, on 123 vectors of 300 points", "recall@7", "What was tried", "Shape: measured just now, 1 writes since, on 300 of 300 points"} {
+			if !strings.Contains(body, text) {
+				t.Errorf("%q is not there", text)
+			}
+		}
+		if strings.Contains(body, "waiting for another analysis") {
+			t.Error("it measures again")
+		}
+		<-s.o.Heavy
+		end()
+		s, end = begin()
+		s.o.Heavy <- struct{}{}
+	}
+	<-s.o.Heavy
+	end()
 }
 
 func col(t testing.TB, s *site, name string) *collection.Collection {

@@ -3,13 +3,15 @@ package explorer
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/latent-go/latent/collection"
 )
 
-// jobs are analyses that go on while pages are asked for, and what they found. They wait for each other.
+// jobs are analyses that go on while pages are asked for, and what they found. They wait for each other. The collection
+// keeps what was found, for the next start of the server.
 type jobs struct {
 	heavy  chan struct{}
 	ctx    context.Context
@@ -17,6 +19,7 @@ type jobs struct {
 	wg     *sync.WaitGroup
 	mu     *sync.Mutex
 	byKey  map[jobKey]*job
+	log    *slog.Logger
 }
 
 type jobKey struct{ collection, vector, kind string }
@@ -31,11 +34,12 @@ type job struct {
 	err         error // of the last run
 	ended       time.Time
 	version     uint64 // of the collection when the result was begun
+	points      int    // that it had
 }
 
-func newJobs(heavy chan struct{}) jobs {
+func newJobs(heavy chan struct{}, log *slog.Logger) jobs {
 	ctx, cancel := context.WithCancel(context.Background())
-	return jobs{heavy: heavy, ctx: ctx, cancel: cancel, wg: new(sync.WaitGroup), mu: new(sync.Mutex), byKey: map[jobKey]*job{}}
+	return jobs{heavy: heavy, ctx: ctx, cancel: cancel, wg: new(sync.WaitGroup), mu: new(sync.Mutex), byKey: map[jobKey]*job{}, log: log}
 }
 
 func (j *jobs) close() {
@@ -68,7 +72,7 @@ func (j *jobs) start(col *collection.Collection, vector, kind string, work func(
 	}
 	b.running, b.stage, b.done, b.total = true, "waiting for another analysis", 0, 0
 	j.wg.Go(func() {
-		var version uint64
+		var of collection.Info
 		result, err := func() (_ any, err error) {
 			defer func() {
 				if p := recover(); p != nil { // must not end the server
@@ -81,8 +85,8 @@ func (j *jobs) start(col *collection.Collection, vector, kind string, work func(
 			case <-j.ctx.Done():
 				return nil, j.ctx.Err()
 			}
-			if info, err := col.Info(); err == nil {
-				version = info.Version
+			if of, err = col.Info(); err != nil {
+				return nil, err
 			}
 			return work(j.ctx, func(stage string) func(int, int) {
 				set := func(done, total int) {
@@ -95,10 +99,14 @@ func (j *jobs) start(col *collection.Collection, vector, kind string, work func(
 			})
 		}()
 		j.mu.Lock()
-		defer j.mu.Unlock()
 		b.running, b.err, b.ended = false, err, time.Now()
 		if result != nil {
-			b.result, b.version = result, version
+			b.result, b.version, b.points = result, of.Version, of.Points
+		}
+		now := *b
+		j.mu.Unlock()
+		if result != nil {
+			j.keep(now, vector, kind)
 		}
 	})
 }
@@ -109,7 +117,34 @@ func (j *jobs) put(col *collection.Collection, vector, kind string, result any, 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	b := j.of(col, vector, kind)
-	b.result, b.err, b.ended, b.version = result, err, time.Now(), info.Version
+	b.result, b.err, b.ended, b.version, b.points = result, err, time.Now(), info.Version, info.Points
+	if now := *b; j.ctx.Err() == nil {
+		j.wg.Go(func() { j.keep(now, vector, kind) })
+	}
+}
+
+// keep has the collection keep a result.
+func (j *jobs) keep(b job, vector, kind string) {
+	if err := b.col.Keep(vector, kind, collection.Finding{At: b.ended, Version: b.version, Points: b.points}, b.result); err != nil {
+		j.log.Warn("what was found out is lost with this process", "collection", b.col.Name(), "vector", vector, "kind", kind, "error", err)
+	}
+}
+
+// remember is get, and looks for what the collection has kept where there was no job yet. empty is a pointer to read it to.
+func (j *jobs) remember(col *collection.Collection, vector, kind string, empty any) job {
+	if b := j.get(col, vector, kind); b.col != nil {
+		return b
+	}
+	f, ok := col.Kept(vector, kind, empty)
+	if !ok {
+		return job{}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if b := j.of(col, vector, kind); b.result == nil { // and none came meanwhile
+		b.result, b.ended, b.version, b.points = empty, f.At, f.Version, f.Points
+	}
+	return *j.of(col, vector, kind)
 }
 
 // of returns a job to write to.
