@@ -52,6 +52,7 @@ type Explorer struct {
 	store    *collection.Store
 	o        Options
 	sessions sessions
+	guesses  *guesses
 	jobs     jobs
 }
 
@@ -66,7 +67,7 @@ func New(store *collection.Store, o Options) *Explorer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Explorer{store: store, o: o, sessions: newSessions(), jobs: newJobs(o.Heavy, o.Log)}
+	return &Explorer{store: store, o: o, sessions: newSessions(), guesses: new(guesses), jobs: newJobs(o.Heavy, o.Log)}
 }
 
 // Close stops what is measured in the background, and returns when it has.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -541,6 +542,61 @@ func TestKeys(t *testing.T) {
 	}
 	if a := s.ask(t, "POST", "/ui/logout", url.Values{}, "Cookie", full); a.code != 303 || !strings.Contains(a.header.Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("logout: %d, %q", a.code, a.header.Get("Set-Cookie"))
+	}
+}
+
+// TestGuesses tries keys until the door stays shut, to the right one too.
+func TestGuesses(t *testing.T) {
+	s := open(t, Options{Keys: wire.Keys{Full: []string{"full-key"}}})
+	login := func(key string) answer { return s.ask(t, "POST", "/ui/login", url.Values{"key": {key}}) }
+	for i := range 3 * tries { // right keys cost nothing
+		if a := login("full-key"); a.code != 303 {
+			t.Fatalf("right key %d: %d", i, a.code)
+		}
+	}
+	for i := range tries {
+		if a := login("wrong"); a.code != 401 {
+			t.Fatalf("wrong key %d: %d", i, a.code)
+		}
+	}
+	for _, key := range []string{"wrong", "full-key"} {
+		a := login(key)
+		wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if a.code != 429 || err != nil || wait < 1 || wait > 30 || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d, wait %q", key, a.code, a.header.Get("Retry-After"))
+		}
+		sound(t, "/ui/login", a)
+	}
+	if a := s.ask(t, "GET", "/ui", nil, "Api-Key", "full-key"); a.code != 200 { // who has a key needs no login
+		t.Errorf("with the key as a header: %d", a.code)
+	}
+
+	var g guesses
+	now := time.Unix(1e9, 0)
+	at := func(remote string) time.Duration { return g.try(addressOf(remote), now) }
+	for range tries {
+		if at("10.0.0.1:5") != 0 || at("[2001:db8::1]:80") != 0 {
+			t.Fatal("refused too early")
+		}
+	}
+	for remote, wait := range map[string]time.Duration{"10.0.0.1:6": forgiven, "[::ffff:10.0.0.1]:7": forgiven, "[2001:db8::ffff]:80": forgiven, "10.0.0.2:5": 0, "[2001:db8:0:1::1]:80": 0, "@": 0} {
+		if got := at(remote); got != wait {
+			t.Errorf("%s waits %v, want %v", remote, got, wait)
+		}
+	}
+	now = now.Add(forgiven)
+	if at("10.0.0.1:5") != 0 || at("10.0.0.1:5") != forgiven {
+		t.Error("with time there is not one more try")
+	}
+	// A crowd does not fill the memory, nor wash away who has tried most.
+	for i := range addresses + 200 {
+		at(fmt.Sprintf("10.1.%d.%d:1", i>>8, i&255))
+	}
+	if n := len(g.until); n > addresses {
+		t.Errorf("%d addresses are remembered", n)
+	}
+	if at("10.0.0.1:5") != forgiven {
+		t.Error("who tried most is forgotten")
 	}
 }
 

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/latent-go/latent/server/wire"
@@ -79,8 +82,17 @@ func login(v *visit) error {
 	if !local(next) {
 		next = "/ui"
 	}
+	from := addressOf(v.RemoteAddr)
+	if wait := v.guesses.try(from, time.Now()); wait > 0 {
+		seconds := int(math.Ceil(wait.Seconds()))
+		v.o.Log.WarnContext(v.Context(), "login refused unread: too many wrong keys", "remote", v.RemoteAddr, "wait_seconds", seconds)
+		v.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		return v.show(http.StatusTooManyRequests, "login", "Log in", nil, loginPage{next, fmt.Sprintf("Too many wrong keys came from your address. Try again in %d seconds.", seconds)})
+	}
 	may := v.o.Keys.Access(v.PostForm.Get("key"))
-	if may == wire.Nothing {
+	if may != wire.Nothing {
+		v.guesses.right(from)
+	} else {
 		v.o.Log.WarnContext(v.Context(), "login refused", "remote", v.RemoteAddr)
 		return v.show(http.StatusUnauthorized, "login", "Log in", nil, loginPage{next, "That is none of this server's keys."})
 	}
