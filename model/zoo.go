@@ -16,6 +16,7 @@ var Zoo = []Entry{
 	{"encoder", 1, "a small transformer from words to a vector, trained to guess hidden ones"},
 	{"matformer", 37, "a transformer that holds smaller ones, cut out without further training"},
 	{"qlae", 2, "an autoencoder whose latents take a few learnt values each"},
+	{"qlgan", 2, "a generator of such latents against a critic, and an encoder that reads them back"},
 	{"sae", 7, "vectors as sums of a few features: ReLU, TopK, BatchTopK, JumpReLU, matching pursuit"},
 	{"vae", 0, "an autoencoder with Gaussian latents"},
 	{"vqvae", 0, "an autoencoder whose latents are codes of one codebook"},
