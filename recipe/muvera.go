@@ -289,14 +289,14 @@ func newMultiCorpus(ctx context.Context, sets, queries []vec.Matrix) (*multiCorp
 	if c.docs, err = muvera.NewDocuments(c.tokens, offsets, nil); err != nil {
 		return nil, err
 	}
-	for _, q := range queries {
-		res, err := c.docs.Search(ctx, q, 1, nil)
-		if err != nil {
-			return nil, err
+	c.nearest = make([]int, len(queries))
+	return c, vec.Blocks(ctx, len(queries), 1, func(i, _ int) error {
+		res, err := c.docs.Search(ctx, queries[i], 1, nil)
+		if err == nil {
+			c.nearest[i] = int(res.Hits[0].ID)
 		}
-		c.nearest = append(c.nearest, int(res.Hits[0].ID))
-	}
-	return c, nil
+		return err
+	})
 }
 
 // places are where in a list of candidates each query's nearest document stands, from 1 on; a large number where it is not.
@@ -360,15 +360,12 @@ func (c *multiCorpus) perTokenRanks(ctx context.Context, deepest int) (places, e
 	if err != nil {
 		return nil, err
 	}
-	var r places
-	for i, q := range c.queries {
-		list, _, err := c.perToken(ctx, ix, q, 2*deepest, deepest)
-		if err != nil {
-			return nil, err
-		}
-		r = append(r, c.rank(i, list))
-	}
-	return r, nil
+	r := make(places, len(c.queries))
+	return r, vec.Blocks(ctx, len(r), 1, func(i, _ int) error {
+		list, _, err := c.perToken(ctx, ix, c.queries[i], 2*deepest, deepest)
+		r[i] = c.rank(i, list)
+		return err
+	})
 }
 
 // encodings are one vector a document and one a query.
@@ -387,12 +384,10 @@ func (c *multiCorpus) encode(ctx context.Context, o muvera.Options) (encodings, 
 		return encodings{}, err
 	}
 	queries := vec.NewMatrix(len(c.queries), enc.Dim())
-	for i, q := range c.queries {
-		if _, err := enc.EncodeQuery(queries.Row(i), q); err != nil {
-			return encodings{}, err
-		}
-	}
-	return encodings{enc, docs, queries}, nil
+	return encodings{enc, docs, queries}, vec.Blocks(ctx, len(c.queries), 1, func(i, _ int) error {
+		_, err := enc.EncodeQuery(queries.Row(i), c.queries[i])
+		return err
+	})
 }
 
 // keeping is a way to keep encodings and to search them.
@@ -452,18 +447,15 @@ func (c *multiCorpus) ranks(ctx context.Context, e encodings, k keeping, deepest
 		return nil, 0, err
 	}
 	r := make(places, e.queries.Rows)
-	for i := range r {
+	return r, float64(ix.SizeBytes()) / float64(ix.Len()), vec.Blocks(ctx, len(r), 1, func(i, _ int) error {
 		res, err := ix.Search(ctx, e.queries.Row(i), index.Query{K: min(deepest, ix.Len())})
-		if err != nil {
-			return nil, 0, err
-		}
 		list := make([]int, len(res.Hits))
 		for j, h := range res.Hits {
 			list[j] = int(h.ID)
 		}
 		r[i] = c.rank(i, list)
-	}
-	return r, float64(ix.SizeBytes()) / float64(ix.Len()), nil
+		return err
+	})
 }
 
 func (c *multiCorpus) encodedRanks(ctx context.Context, o muvera.Options, deepest int) (places, error) {
