@@ -1,7 +1,7 @@
 # make demo   fetch Fashion-MNIST, then measure, tune, build, prove and search it
 # make test   everything CI checks
 # make test-clients   Qdrant's own clients against `latent serve`; they are fetched
-# make bench-peers    searches beside hnswlib, Faiss and usearch, which are fetched; an hour on 2 quiet cores
+# make bench-peers    searches beside hnswlib, Faiss and usearch, which are fetched; two hours on 2 quiet cores
 # make chaos  kill the server under load, often, and check what it has kept
 # make help   the rest
 

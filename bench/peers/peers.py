@@ -30,6 +30,7 @@ def configs(data, n, d):
     """name, engine, class, what to build, settings. Classes: graph (full float32), codes, exact."""
     lists = 256 if n < 100_000 else 1024
     part = d // 4 if d >= 384 else d // 2  # 4-bit sub-spaces
+    whole = part // 2  # 8-bit ones, in as many bytes
     graph = [{"effort": e} for e in EF]
     coded = grid([1, 2, 4, 8, 16, 32, 64], [2, 4, 8, 16])
     out = [
@@ -39,6 +40,10 @@ def configs(data, n, d):
         ("usearch M16", "usearch", "graph", {"M": 16, "efc": 200}, graph),
         (f"latent ivf{lists} pq{part}x4 rerank", "latent", "codes", f"pq:{part}x4|ivf:{lists}|rerank:4", coded),
         (f"faiss IVF{lists},PQ{part}x4fs,RFlat", "faiss", "codes", {"factory": f"IVF{lists},PQ{part}x4fs,RFlat"}, coded),
+        (f"latent pq{part}x4 rerank", "latent", "codes", f"pq:{part}x4|flat|rerank:4", grid([0], [1, 2, 4, 8, 16])),
+        (f"faiss PQ{part}x4fs,RFlat", "faiss", "codes", {"factory": f"PQ{part}x4fs,RFlat"}, grid([0], [1, 2, 4, 8, 16])),
+        (f"latent ivf{lists} pq{whole} rerank", "latent", "codes", f"pq:{whole}|ivf:{lists}|rerank:4", coded),
+        (f"faiss IVF{lists},PQ{whole},RFlat", "faiss", "codes", {"factory": f"IVF{lists},PQ{whole},RFlat"}, coded),
         ("latent sq8 hnsw M16 rerank", "latent", "codes", "sq8|hnsw:16,efc=200|rerank:2", grid(EF, [1, 2])),
         ("latent flat", "latent", "exact", "f32|flat", [{}]),
         ("faiss Flat", "faiss", "exact", {"factory": "Flat"}, [{}]),
