@@ -47,7 +47,7 @@ func New(base string, o Options) (*Client, error) {
 	if o.HTTP == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64
-		o.HTTP = &http.Client{Transport: t}
+		o.HTTP = &http.Client{Transport: t, CheckRedirect: stay}
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -59,6 +59,14 @@ func New(base string, o Options) (*Client, error) {
 		o.Retries = 0
 	}
 	return &Client{strings.TrimSuffix(u.String(), "/"), o}, nil
+}
+
+// stay follows no redirect to another server: the key, in a header that net/http does not know for one, would go along.
+func stay(r *http.Request, via []*http.Request) error {
+	if first := via[0].URL; r.URL.Host != first.Host || r.URL.Scheme != first.Scheme || len(via) > 3 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Error is a server's refusal.

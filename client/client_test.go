@@ -317,6 +317,33 @@ func TestRefusals(t *testing.T) {
 }
 
 // TestRetries counts how often a request is sent to a server that refuses, hangs up or hangs.
+// TestRedirect wants the key nowhere but where it was meant for.
+func TestRedirect(t *testing.T) {
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("a stranger was asked %s with the key %q", r.URL, r.Header.Get("Api-Key"))
+	}))
+	defer stranger.Close()
+	var where string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/collections" {
+			http.Redirect(w, r, where, http.StatusTemporaryRedirect)
+		} else if r.Header.Get("Api-Key") == "secret" {
+			w.Write([]byte(`{"result":{"collections":[{"name":"here"}]},"status":"ok"}`))
+		}
+	}))
+	defer server.Close()
+	c := dial(t, server.URL, client.Options{APIKey: "secret", Retries: -1})
+	where = stranger.URL + "/collections"
+	told := new(client.Error)
+	if _, err := c.Collections(t.Context()); !errors.As(err, &told) || told.Status != http.StatusTemporaryRedirect {
+		t.Errorf("to a stranger: %v", err)
+	}
+	where = "/elsewhere"
+	if names, err := c.Collections(t.Context()); err != nil || !reflect.DeepEqual(names, []string{"here"}) {
+		t.Errorf("on the same server: %q %v", names, err)
+	}
+}
+
 func TestRetries(t *testing.T) {
 	refuse := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", status) }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -37,7 +38,18 @@ func (c *Client) change(ctx context.Context, method, collection, what string, wa
 
 // Upsert stores points, each in the place of one with its ID.
 func (c *Client) Upsert(ctx context.Context, collection string, points []Point, wait bool) error {
-	return c.change(ctx, http.MethodPut, collection, "", wait, map[string]any{"points": points})
+	type whole struct {
+		ID      point.ID      `json:"id"`
+		Vectors point.Vectors `json:"vector"` // also of a point without any, which says so
+		Payload point.Payload `json:"payload,omitempty"`
+	}
+	list := make([]whole, len(points))
+	for i, p := range points {
+		if list[i] = whole(p); p.Vectors == nil {
+			list[i].Vectors = point.Vectors{}
+		}
+	}
+	return c.change(ctx, http.MethodPut, collection, "", wait, map[string]any{"points": list})
 }
 
 // Delete removes points.
@@ -91,14 +103,30 @@ type Scroll struct {
 // Scroll returns points with their payloads, and the ID to go on from, nil after the last.
 func (c *Client) Scroll(ctx context.Context, collection string, s Scroll) ([]Point, *point.ID, error) {
 	var r struct {
-		Points []Point   `json:"points"`
-		Next   *point.ID `json:"next_page_offset"`
+		Points *[]struct {
+			ID      *point.ID     `json:"id"`
+			Vectors point.Vectors `json:"vector"`
+			Payload point.Payload `json:"payload"`
+		} `json:"points"`
+		Next *point.ID `json:"next_page_offset"`
 	}
-	err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "scroll"), struct {
+	if err := c.Call(ctx, http.MethodPost, path("collections", collection, "points", "scroll"), struct {
 		Scroll
 		WithPayload bool `json:"with_payload"`
-	}{s, true}, &r)
-	return r.Points, r.Next, err
+	}{s, true}, &r); err != nil {
+		return nil, nil, err
+	}
+	if r.Points == nil {
+		return nil, nil, fmt.Errorf("client: scroll %s: the answer has no points; is this the server's address?", collection)
+	}
+	points := make([]Point, len(*r.Points))
+	for i, p := range *r.Points {
+		if p.ID == nil { // else it would be point 0
+			return nil, nil, fmt.Errorf("client: scroll %s: point %d of the answer has no ID", collection, i)
+		}
+		points[i] = Point{*p.ID, p.Vectors, p.Payload}
+	}
+	return points, r.Next, nil
 }
 
 // Query asks for points ranked by Query, or by ID without one. The fields are those of Qdrant's POST …/points/query.

@@ -116,7 +116,7 @@ func runImport(ctx context.Context, e *env, f importFlags, fs *pflag.FlagSet, a 
 	var made func() error // the collection that is missing
 	if f.qdrant != "" {
 		out.Source = f.qdrant
-		r, made, indexes, err = f.migration(ctx, to, a[0], indexes)
+		r, made, indexes, err = f.migration(ctx, e, to, a[0], indexes)
 	} else {
 		out.Source = a[1]
 		if r, err = openRows(ctx, e, f, a[1]); err == nil {
@@ -155,10 +155,17 @@ func runImport(ctx context.Context, e *env, f importFlags, fs *pflag.FlagSet, a 
 	}
 	out.Seconds = time.Since(began).Seconds()
 	out.Rate = float64(out.Points) / max(out.Seconds, 1e-9)
+	if n := out.From + out.Points; f.qdrant != "" && n != r.total {
+		fmt.Fprintf(e.err, "%s counted %d points, and %d were read: was it written to meanwhile? The same command again brings what came\n", out.Source, r.total, n)
+	}
+	var failed error // the points are there; one field must not keep the others from their index
 	for _, ix := range indexes {
 		if err := to.CreateIndex(ctx, a[0], ix.field, ix.schema); err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("all points are stored, but the index of the field %s cannot be made: %w", ix.field, err))
 		}
+	}
+	if failed != nil {
+		return failed
 	}
 	if f.wait {
 		if err := to.Wait(ctx, a[0]); err != nil {
@@ -251,7 +258,7 @@ func indexed(texts []string) ([]fieldIndex, error) {
 }
 
 // migration reads a collection of another server, and says how to make one like it.
-func (f importFlags) migration(ctx context.Context, to *door, name string, indexes []fieldIndex) (*rows, func() error, []fieldIndex, error) {
+func (f importFlags) migration(ctx context.Context, e *env, to *door, name string, indexes []fieldIndex) (*rows, func() error, []fieldIndex, error) {
 	from, err := client.New(f.qdrant, client.Options{APIKey: f.fromKey})
 	if err != nil {
 		return nil, nil, nil, usageError{err}
@@ -275,7 +282,10 @@ func (f importFlags) migration(ctx context.Context, to *door, name string, index
 	for field, s := range info.Schema {
 		ix := fieldIndex{field, s.Type}
 		if len(s.Params) > 0 && string(s.Params) != "null" {
-			ix.schema = s.Params
+			var left []string
+			if ix.schema, left = schemaHere(s.Params); left != nil {
+				fmt.Fprintf(e.err, "%s: the text index is made without %s, which are not there yet: it finds the words as they are written\n", field, strings.Join(left, " and "))
+			}
 		}
 		indexes = append(indexes, ix)
 	}
@@ -299,6 +309,34 @@ func (f importFlags) migration(ctx context.Context, to *door, name string, index
 	return r, func() error {
 		return to.Call(ctx, "PUT", "/collections/"+url.PathEscape(name), body, nil)
 	}, indexes, nil
+}
+
+// schemaHere is what an index of Qdrant's was made with, without what would be refused here, and what that is.
+func schemaHere(params json.RawMessage) (schema any, left []string) {
+	var m map[string]any
+	if err := json.Unmarshal(params, &m); err != nil || m["type"] != "text" {
+		return params, nil
+	}
+	if s, _ := m["stemmer"].(map[string]any); s != nil && s["type"] != "none" {
+		left = append(left, "stemmer")
+		delete(m, "stemmer")
+	}
+	if m["ascii_folding"] == true {
+		left = append(left, "folding to ASCII")
+		delete(m, "ascii_folding")
+	}
+	set, _ := m["stopwords"].(map[string]any)
+	languages, _ := set["languages"].([]any)
+	if _, one := m["stopwords"].(string); one || len(languages) > 0 {
+		left = append(left, "stop words of a language")
+		if delete(m, "stopwords"); set["custom"] != nil {
+			m["stopwords"] = map[string]any{"custom": set["custom"]}
+		}
+	}
+	if left == nil {
+		return params, nil
+	}
+	return m, left
 }
 
 // copyWorkers send requests side by side: the server reads the JSON of one while it stores another.

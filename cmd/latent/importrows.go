@@ -282,10 +282,15 @@ func openCollection(ctx context.Context, c *client.Client, name string, f *filte
 			return nil, io.EOF
 		}
 		points, next, err := c.Scroll(ctx, name, client.Scroll{Filter: f, Offset: from, Limit: n, WithVector: true})
-		from, end = next, next == nil
-		if err == nil && len(points) == 0 {
+		switch {
+		case err != nil:
+			return nil, err
+		case next != nil && (len(points) == 0 || from != nil && *next == *from):
+			return nil, fmt.Errorf("%s: the server answers with %d points and sends on to %s, for ever", name, len(points), next)
+		case len(points) == 0:
 			err = io.EOF
 		}
+		from, end = next, next == nil
 		return points, err
 	}}, nil
 }

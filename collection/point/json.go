@@ -80,9 +80,14 @@ func (vs Vectors) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]Vector(vs))
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes, and null as no vectors.
 func (vs *Vectors) UnmarshalJSON(b []byte) error {
-	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '{' {
+	b = bytes.TrimSpace(b)
+	if string(b) == "null" {
+		*vs = nil
+		return nil
+	}
+	if len(b) > 0 && b[0] == '{' {
 		var m map[string]Vector
 		if err := json.Unmarshal(b, &m); err != nil {
 			return err
