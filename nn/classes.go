@@ -3,13 +3,22 @@ package nn
 import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/train/loss"
 )
 
 // CrossEntropy is the mean cross-entropy in nats of logits, (n, classes), and the classes that are right, (n, 1) of integers,
-// as Classes feeds them; with it the share of rows whose largest logit is the right one, as the metric "accuracy".
+// as Classes feeds them; with it the share of rows whose largest logit is the right one, as the metric "accuracy". Exponentials
+// are taken once: the gradient, p - 1 where the class is right and p elsewhere, is told from them.
 func CrossEntropy(logits, classes *Node) (*Node, Metrics) {
-	right := Equal(ArgMax(logits, 1, dtypes.Int32), Squeeze(classes, 1))
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*Node{classes}, []*Node{logits})),
-		Metrics{"accuracy": ReduceAllMean(ConvertDType(right, logits.DType()))}
+	rows, of := Squeeze(classes, 1), logits.Shape().Dim(1)
+	right := Equal(ArgMax(logits, 1, dtypes.Int32), rows)
+	x := StopGradient(Settled(logits))
+	x = Sub(x, ReduceAndKeep(x, ReduceMax, 1))
+	powers := Exp(x)
+	sums := ReduceAndKeep(powers, ReduceSum, 1)
+	target := OneHot(rows, of, logits.DType())
+	value := ReduceAllMean(Sub(Log(sums), ReduceAndKeep(Mul(x, target), ReduceSum, 1)))
+	slope := IdentityWithCustomGradient(logits, func(_, dy *Node) *Node {
+		return Mul(dy, DivScalar(Sub(Div(powers, sums), target), float64(logits.Shape().Dim(0))))
+	})
+	return Straight(ReduceAllSum(slope), value), Metrics{"accuracy": ReduceAllMean(ConvertDType(right, logits.DType()))}
 }

@@ -20,7 +20,6 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 
 	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/vec"
@@ -95,8 +94,7 @@ func network(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 	for i := range 2 {
 		x = activation.Relu(nn.Dense(scope.In("hidden%d", i), x, 1024))
 	}
-	x = nn.Dense(scope.In("out"), x, 10)
-	return ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits(in[1:2], []*Node{x})), nil
+	return nn.CrossEntropy(nn.Dense(scope.In("out"), x, 10), in[1])
 }
 
 func usage() (u syscall.Rusage) {

@@ -12,7 +12,6 @@ package encoder
 import (
 	"cmp"
 	"fmt"
-	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -63,7 +62,7 @@ func (m *Model) tokens(scope *model.Scope, ids *Node) (h, there *Node) {
 	h = Reshape(h, batch*o.Length, o.Width)
 	for i := range o.Layers {
 		s := scope.In("layer%d", i)
-		h = Add(h, m.attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), there))
+		h = Add(h, nn.Attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), o.Length, o.Heads, there))
 		x := norm.LayerNorm(s.In("norm1"), h, -1).Done()
 		x = activation.Relu(nn.Dense(s.In("wide"), x, 2*o.Width))
 		h = Add(h, nn.Dense(s.In("narrow"), x, o.Width))
@@ -78,20 +77,6 @@ func (m *Model) table(scope *model.Scope) *model.Variable {
 
 func small(scope *model.Scope) model.VariableInitializer {
 	return func(g *Graph, s shapes.Shape) *Node { return MulScalar(scope.RandomNormal(g, s), 0.1) }
-}
-
-// attend lets every token of a text look at every other that is there.
-func (m *Model) attend(scope *model.Scope, h, there *Node) *Node {
-	batch, length, heads, each := there.Shape().Dim(0), m.o.Length, m.o.Heads, m.o.Width/m.o.Heads
-	part := func(name string) *Node {
-		return TransposeAllAxes(Reshape(nn.Dense(scope.In("%s", name), h, m.o.Width), batch, length, heads, each), 0, 2, 1, 3)
-	}
-	q, k, v := part("query"), part("key"), part("value") // (batch, heads, length, each)
-	scores := MulScalar(Einsum("bhqd,bhkd->bhqk", q, k), 1/math.Sqrt(float64(each)))
-	absent := MulScalar(OneMinus(there), -1e9)
-	weights := Softmax(Add(scores, InsertAxes(absent, 1, 1)), -1)
-	y := TransposeAllAxes(Einsum("bhqk,bhkd->bhqd", weights, v), 0, 2, 1, 3)
-	return nn.Dense(scope.In("out"), Reshape(y, batch*length, m.o.Width), m.o.Width)
 }
 
 // Encode maps texts, their tokens (batch, length) as float32, to vectors, (batch, width): the mean of those of their tokens.

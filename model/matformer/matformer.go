@@ -106,7 +106,7 @@ func (m *Model) Encode(p Plan) func(scope *model.Scope, x *Node) *Node {
 		h = Reshape(h, batch*o.Tokens, o.Width)
 		for l, units := range p {
 			s := scope.In("layer%d", l)
-			h = Add(h, m.attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), batch))
+			h = Add(h, nn.Attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), m.o.Tokens, m.o.Heads, nil))
 			h = Add(h, m.forward(s, norm.LayerNorm(s.In("norm1"), h, -1).Done(), l, units))
 		}
 		h = norm.LayerNorm(scope.In("norm"), h, -1).Done()
@@ -121,43 +121,6 @@ func (m *Model) forward(scope *model.Scope, x *Node, layer, units int) *Node {
 	hidden := m.o.Hidden[layer]
 	h := activation.Relu(nn.Nested(scope.In("wide"), x, m.o.Width, hidden, units))
 	return nn.Nested(scope.In("narrow"), h, hidden, m.o.Width, m.o.Width)
-}
-
-// attend lets every token of a sample look at every other.
-func (m *Model) attend(scope *model.Scope, h *Node, batch int) *Node {
-	heads, each := m.o.Heads, m.o.Width/m.o.Heads
-	part := func(name string, axes ...int) *Node {
-		return TransposeAllAxes(Reshape(nn.Dense(scope.In("%s", name), h, m.o.Width), batch, m.o.Tokens, heads, each), axes...)
-	}
-	q := part("query", 0, 2, 1, 3) // (batch, heads, tokens, each)
-	k := part("key", 0, 2, 3, 1)   // (batch, heads, each, tokens)
-	v := part("value", 0, 2, 1, 3)
-	scores := MulScalar(products(q, k), 1/math.Sqrt(float64(each)))
-	y := TransposeAllAxes(products(softmax(scores), v), 0, 2, 1, 3)
-	return nn.Dense(scope.In("out"), Reshape(y, batch*m.o.Tokens, m.o.Width), m.o.Width)
-}
-
-// softmax is that of the last axis, whose gradient is told from its values. GoMLX's takes the exponentials a second time, with
-// math.Exp, which is many times slower than usual after instructions of GOEXPERIMENT=simd.
-func softmax(x *Node) *Node {
-	y := StopGradient(Softmax(x, -1))
-	return nn.Straight(IdentityWithCustomGradient(x, func(_, dy *Node) *Node {
-		return Mul(y, Sub(dy, ReduceAndKeep(Mul(dy, y), ReduceSum, -1)))
-	}), y)
-}
-
-// products are those of matrices, (batch, heads, m, n) and (batch, heads, n, k). Their gradients turn matrices round before they
-// multiply, as the pure Go backend is slow with small ones that lie turned round.
-func products(a, b *Node) *Node {
-	turned := func(x *Node) *Node { return TransposeAllAxes(x, 0, 1, 3, 2) }
-	of := func(a, b *Node) *Node { return Einsum("bhmn,bhnk->bhmk", a, b) }
-	var v *Node // the gradient of the products, which is known before those of the factors are asked for
-	aGrad := IdentityWithCustomGradient(a, func(_, _ *Node) *Node { return of(v, turned(b)) })
-	bGrad := IdentityWithCustomGradient(b, func(_, _ *Node) *Node { return of(turned(a), v) })
-	return IdentityWithCustomGradient(of(aGrad, bGrad), func(_, dy *Node) *Node {
-		v = dy
-		return dy
-	})
 }
 
 // Classify maps vectors to the logits of classes, (batch, classes).
