@@ -35,6 +35,14 @@ func TestBadInput(t *testing.T) {
 		{"PUT", up, `{"points":[{"id":1,"vector":[1,1],"payload":{"a":` + deep("[", "]", 150) + `}}]}`, 400, "recursion limit exceeded"},
 		{"PUT", up, `{"points":"` + strings.Repeat("x", 1<<20) + `"}`, 400, "is larger than allowed (limit: 1048576 bytes)"},
 
+		{"PUT", up, `[]`, 400, "Format error in JSON body: invalid type: array, expected a map"},
+		{"PUT", up, `{"points":{}}`, 400, "Format error in JSON body: points: invalid type: object, expected a sequence"},
+		{"PUT", "/collections/x", `{"vectors":{"size":-4,"distance":"Dot"}}`, 400, "size: invalid value: number `-4`, expected an unsigned integer"},
+		{"POST", q, `{"query":[1,0],"limit":1e400}`, 400, "limit: invalid value: number `1e400`, expected an integer"},
+		{"POST", q, `{"query":[1,0],"score_threshold":"x"}`, 400, "score_threshold: invalid type: string, expected a number"},
+		{"POST", q, `{"query":[1,0],"params":{"exact":1}}`, 400, "exact: invalid type: number, expected a boolean"},
+		{"POST", q, `{"query":[1,0],"using":5}`, 400, "using: invalid type: number, expected a string"},
+
 		// Points.
 		{"PUT", up, `{}`, 400, "PointInsertOperations"},
 		{"PUT", up, `{"points":[{"vector":[1,1]}]}`, 400, "missing field `id`"},

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,40 @@ func format(b []byte, err error) error {
 		line, col := position(b, at.Offset)
 		text = fmt.Sprintf("%s at line %d column %d", text, line, col)
 	}
+	if of := new(json.UnmarshalTypeError); errors.As(err, &of) {
+		text = mistyped(of)
+	}
 	return &wire.Error{Kind: wire.BadFormat, Message: "Format error in JSON body: " + text, Err: err}
+}
+
+// mistyped says what stands where something else should, as Qdrant does, and not of which Go type that is.
+func mistyped(e *json.UnmarshalTypeError) string {
+	t := e.Type
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	what, want := "invalid type: "+e.Value, "a map"
+	if number, ok := strings.CutPrefix(e.Value, "number "); ok {
+		what = fmt.Sprintf("invalid value: number `%.40s`", number)
+	}
+	switch k := t.Kind(); {
+	case k == reflect.Bool:
+		want = "a boolean"
+	case k == reflect.String:
+		want = "a string"
+	case k == reflect.Slice || k == reflect.Array:
+		want = "a sequence"
+	case k == reflect.Float32 || k == reflect.Float64:
+		want = "a number"
+	case k >= reflect.Int && k <= reflect.Int64:
+		want = "an integer"
+	case k >= reflect.Uint && k <= reflect.Uint64:
+		want = "an unsigned integer"
+	}
+	if e.Field != "" {
+		return fmt.Sprintf("%s: %s, expected %s", e.Field, what, want)
+	}
+	return what + ", expected " + want
 }
 
 func position(b []byte, offset int64) (line, col int) {
