@@ -24,8 +24,12 @@ func TestSoftmax(t *testing.T) {
 // TestProducts: their gradients are those of products.
 func TestProducts(t *testing.T) {
 	a, b := nntest.Random(12, 4, 1), nntest.Random(16, 5, 2)
-	nntest.Gradients(t, func(in []*Node) *Node { return nn.ProductsForTest(Reshape(in[0], 2, 2, 3, 4), Reshape(in[1], 2, 2, 4, 5)) }, a, b)
-	got := nntest.Run(t, func(in []*Node) *Node { return nn.ProductsForTest(Reshape(in[0], 2, 2, 3, 4), Reshape(in[1], 2, 2, 4, 5)) }, a, b)
+	nntest.Gradients(t, func(in []*Node) *Node {
+		return nn.ProductsForTest(Reshape(in[0], 2, 2, 3, 4), Reshape(in[1], 2, 2, 4, 5))
+	}, a, b)
+	got := nntest.Run(t, func(in []*Node) *Node {
+		return nn.ProductsForTest(Reshape(in[0], 2, 2, 3, 4), Reshape(in[1], 2, 2, 4, 5))
+	}, a, b)
 	for i, v := range got {
 		row, col := i/5, i%5
 		var want float64

@@ -16,7 +16,7 @@ import (
 func Dense(scope *model.Scope, x *Node, out int) *Node {
 	x.AssertRank(2)
 	w, b := dense(scope, x, x.Shape().Dim(1), out)
-	return Add(product(x, w), InsertAxes(b, 0))
+	return Add(product(x, w), repeat(b, x))
 }
 
 // dense are the variables of a layer: weights, (in, out), and biases, (out).

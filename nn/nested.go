@@ -23,5 +23,5 @@ func Nested(scope *model.Scope, x *Node, in, out, k int) *Node {
 	if k < out {
 		b = Slice(b, AxisRange(0, k))
 	}
-	return Add(product(x, w), InsertAxes(b, 0))
+	return Add(product(x, w), repeat(b, x))
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
-	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/latent-go/latent/nn"
@@ -62,12 +61,12 @@ func (m *Model) tokens(scope *model.Scope, ids *Node) (h, there *Node) {
 	h = Reshape(h, batch*o.Length, o.Width)
 	for i := range o.Layers {
 		s := scope.In("layer%d", i)
-		h = Add(h, nn.Attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), o.Length, o.Heads, there))
-		x := norm.LayerNorm(s.In("norm1"), h, -1).Done()
+		h = Add(h, nn.Attend(s.In("attention"), nn.LayerNorm(s.In("norm0"), h), o.Length, o.Heads, there))
+		x := nn.LayerNorm(s.In("norm1"), h)
 		x = activation.Relu(nn.Dense(s.In("wide"), x, 2*o.Width))
 		h = Add(h, nn.Dense(s.In("narrow"), x, o.Width))
 	}
-	return norm.LayerNorm(scope.In("norm"), h, -1).Done(), there
+	return nn.LayerNorm(scope.In("norm"), h), there
 }
 
 // table are the vectors of words, (words, width).

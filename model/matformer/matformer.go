@@ -21,7 +21,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/layers/activation"
-	"github.com/gomlx/gomlx/ml/layers/norm"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/latent-go/latent/nn"
@@ -106,10 +105,10 @@ func (m *Model) Encode(p Plan) func(scope *model.Scope, x *Node) *Node {
 		h = Reshape(h, batch*o.Tokens, o.Width)
 		for l, units := range p {
 			s := scope.In("layer%d", l)
-			h = Add(h, nn.Attend(s.In("attention"), norm.LayerNorm(s.In("norm0"), h, -1).Done(), m.o.Tokens, m.o.Heads, nil))
-			h = Add(h, m.forward(s, norm.LayerNorm(s.In("norm1"), h, -1).Done(), l, units))
+			h = Add(h, nn.Attend(s.In("attention"), nn.LayerNorm(s.In("norm0"), h), m.o.Tokens, m.o.Heads, nil))
+			h = Add(h, m.forward(s, nn.LayerNorm(s.In("norm1"), h), l, units))
 		}
-		h = norm.LayerNorm(scope.In("norm"), h, -1).Done()
+		h = nn.LayerNorm(scope.In("norm"), h)
 		z := ReduceMean(Reshape(h, batch, o.Tokens, o.Width), 1)
 		z.AssertDims(batch, o.Width)
 		return z
