@@ -36,21 +36,26 @@ type found struct {
 }
 
 // Keep writes down what was found out about the vector of a name, in the place of what was of this kind, a short word,
-// before. What can be written as JSON can be kept.
+// before. What can be written as JSON can be kept; of a collection that is closed nothing is.
 func (c *Collection) Keep(vector, kind string, f Finding, what any) error {
 	c.deriving.Lock() // a snapshot may copy the file
 	defer c.deriving.Unlock()
-	uid, ok := c.settingsNow().UIDs[vector]
-	switch {
-	case c.isClosed() || c.store.o.Still:
+	if c.store.o.Still {
 		return nil
-	case !ok:
+	}
+	v, err := c.view() // the folder stays while somebody reads
+	if err != nil {
+		return nil // closed
+	}
+	defer v.release()
+	uid, ok := v.settings.UIDs[vector]
+	if !ok {
 		return noVector(vector)
 	}
 	if err := c.readOnly(); err != nil {
 		return err
 	}
-	err := c.store.files.write(c.path(derivedDir, foundName(uid, kind)), func(w io.Writer) error {
+	err = c.store.files.write(c.path(derivedDir, foundName(uid, kind)), func(w io.Writer) error {
 		_, err := artifact.Write(w, foundKind, 1, artifact.JSON("meta", found{uid, f}), artifact.JSON("found", what))
 		return err
 	})

@@ -72,7 +72,11 @@ func TestKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	is(must[*Collection](t)(s.Collection("d")), "a", true, "restored")
+	d := must[*Collection](t)(s.Collection("d"))
 	must[bool](t)(s.Delete(ctx, "d"))
+	if err := d.Keep("a", "recall", Finding{}, nil); err != nil {
+		t.Errorf("of a collection that is gone: %v", err)
+	}
 	if err := s.Create(ctx, "d", cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (c *Collection) view() (*view, error) {
 
 func (c *Collection) viewLocked() (*view, error) {
 	if c.closed {
-		return nil, failed(ErrNotFound, "Collection `%s` doesn't exist!", c.Name())
+		return nil, failed(ErrNotFound, "Collection `%s` doesn't exist!", c.name)
 	}
 	if c.current == nil {
 		v := &view{
