@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -292,14 +291,11 @@ func (ix *Index) prepare(x vec.Matrix, q index.Query) (vec.Matrix, index.Query, 
 // finish turns what the inner index found for v into the k hits that are answered.
 func (ix *Index) finish(res *index.Result, v []float32, k int) error {
 	if ix.full != nil {
-		hits, err := ix.full.Score(v, idsOf(res.Hits))
+		hits, err := ix.full.Nearest(v, k, idsOf(res.Hits))
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(hits, func(a, b index.Hit) int {
-			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(a.ID, b.ID))
-		})
-		res.Hits, res.Distances = hits[:min(k, len(hits))], res.Distances+len(hits)
+		res.Hits, res.Distances = hits, res.Distances+len(res.Hits)
 	} else if ix.innerMetric() != ix.metric {
 		for i := range res.Hits {
 			res.Hits[i].Distance /= 2

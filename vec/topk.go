@@ -2,6 +2,7 @@ package vec
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -12,12 +13,22 @@ import (
 // for one goroutine at a time.
 type TopK struct {
 	k    int
-	heap []uint64 // keys, the largest on top
+	keys []uint64 // few: a heap, the largest on top; many: the nearest and some more, in no order
+	last uint64   // of many: the k-th when they were cut to k; what follows it is passed over
 	at   []uint32
 }
 
-// NewTopK returns a TopK for k neighbours, at least 1. Memory is taken for all k at once.
-func NewTopK(k int) *TopK { return &TopK{k: k, heap: make([]uint64, 0, k)} }
+// few is the largest k of a heap. Beyond it, gathering up to 2k and cutting them to k again takes less time.
+const few = 32
+
+// NewTopK returns a TopK for k neighbours, at least 1. All memory is taken at once.
+func NewTopK(k int) *TopK {
+	room := k
+	if k > few {
+		room = 2 * k
+	}
+	return &TopK{k: k, keys: make([]uint64, 0, room), last: math.MaxUint64}
+}
 
 // A key orders as distance and then ID do: the bits of the distance, turned so that they order as numbers, then the ID.
 func topKey(distance float32, id uint32) uint64 {
@@ -32,17 +43,32 @@ func keyDistance(key uint64) float32 {
 }
 
 // Reset forgets all neighbours.
-func (t *TopK) Reset() { t.heap = t.heap[:0] }
+func (t *TopK) Reset() { t.keys, t.last = t.keys[:0], math.MaxUint64 }
 
 // Len is how many neighbours are kept.
-func (t *TopK) Len() int { return len(t.heap) }
+func (t *TopK) Len() int { return min(len(t.keys), t.k) }
 
-// Bound returns the distance beyond which nothing is kept: that of the k-th neighbour, +Inf until there are k.
+// Bound returns a distance beyond which nothing is kept: that of the k-th neighbour, or for k beyond 32 of one not much
+// farther; +Inf until there are k.
 func (t *TopK) Bound() float32 {
-	if len(t.heap) < t.k {
+	switch {
+	case len(t.keys) < t.k:
 		return float32(math.Inf(1))
+	case t.k <= few:
+		return keyDistance(t.keys[0])
+	case t.last == math.MaxUint64:
+		t.cut()
 	}
-	return keyDistance(t.heap[0])
+	return keyDistance(t.last)
+}
+
+// cut drops all but the k nearest of many.
+func (t *TopK) cut() {
+	if len(t.keys) >= t.k {
+		least(t.keys, t.k)
+		t.keys = t.keys[:t.k]
+		t.last = t.keys[t.k-1]
+	}
 }
 
 // Push shows one neighbour, and says whether it is kept for now.
@@ -51,7 +77,16 @@ func (t *TopK) Push(distance float32, id uint32) bool {
 		return false
 	}
 	key := topKey(distance, id)
-	h := t.heap
+	h := t.keys
+	if t.k > few {
+		if key >= t.last {
+			return false
+		}
+		if t.keys = append(h, key); len(t.keys) == 2*t.k {
+			t.cut()
+		}
+		return true
+	}
 	if len(h) < t.k {
 		h = append(h, key)
 		i := len(h) - 1
@@ -60,7 +95,7 @@ func (t *TopK) Push(distance float32, id uint32) bool {
 			i = (i - 1) / 2
 		}
 		h[i] = key
-		t.heap = h
+		t.keys = h
 		return true
 	}
 	if key >= h[0] {
@@ -85,6 +120,37 @@ func (t *TopK) Push(distance float32, id uint32) bool {
 	return true
 }
 
+// least puts the k least of a first, 1 ≤ k ≤ len(a), the largest of them at k-1.
+func least(a []uint64, k int) {
+	for rounds := 0; len(a) > 16 && rounds < 64; rounds++ {
+		last := len(a) - 1
+		x, y, z := a[0], a[last/2], a[last]
+		pivot := max(min(x, y), min(max(x, y), z))
+		switch pivot {
+		case x:
+			a[0], a[last] = z, x
+		case y:
+			a[last/2], a[last] = z, y
+		}
+		n := 0 // less than the pivot
+		for i, v := range a[:last] {
+			a[i], a[n] = a[n], v
+			_, less := bits.Sub64(v, pivot, 0) // not a branch, which would be guessed wrong half of the time
+			n += int(less)
+		}
+		a[n], a[last] = pivot, a[n]
+		switch {
+		case n == k-1:
+			return
+		case n >= k:
+			a = a[:n]
+		default:
+			a, k = a[n+1:], k-n-1
+		}
+	}
+	slices.Sort(a) // few, or an order that misleads
+}
+
 // pushBlock is how many distances PushAll compares with one bound.
 const pushBlock = 256
 
@@ -102,18 +168,23 @@ func (t *TopK) PushAll(distances []float32, ids []uint32) {
 
 // Merge shows the neighbours that another TopK keeps.
 func (t *TopK) Merge(o *TopK) {
-	for _, key := range o.heap {
+	for _, key := range o.keys {
 		t.Push(keyDistance(key), uint32(key))
 	}
 }
 
 // Append appends the neighbours kept, nearest first, and equals by ascending ID. They stay in t.
 func (t *TopK) Append(ids []uint32, distances []float32) ([]uint32, []float32) {
-	slices.Sort(t.heap)
-	for _, key := range t.heap {
+	if t.k > few {
+		t.cut()
+	}
+	slices.Sort(t.keys)
+	for _, key := range t.keys {
 		ids, distances = append(ids, uint32(key)), append(distances, keyDistance(key))
 	}
-	slices.Reverse(t.heap) // largest first, which is a heap
+	if t.k <= few {
+		slices.Reverse(t.keys) // largest first, which is a heap
+	}
 	return ids, distances
 }
 

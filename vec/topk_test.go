@@ -23,7 +23,7 @@ func TestTopK(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			n := rapid.SampledFrom([]int{0, 1, 5, 20, 300, 600}).Draw(t, "n")
-			k := rapid.IntRange(1, 25).Draw(t, "k")
+			k := rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(41, 700)).Draw(t, "k")
 			r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 			parts := rapid.IntRange(1, 3).Draw(t, "parts")
 			distances, ids := make([]float32, n), make([]uint32, n)
@@ -49,6 +49,9 @@ func TestTopK(t *testing.T) {
 			}
 			for range 2 { // Append leaves it as it was
 				for _, top := range []*TopK{all, one} {
+					if len(want) == k && !(top.Bound() >= want[k-1].d) {
+						t.Fatalf("bound is %v, and %v is kept", top.Bound(), want[k-1].d)
+					}
 					gotIDs, gotDistances := top.Append(nil, nil)
 					for i, w := range want {
 						if i >= len(gotIDs) || gotIDs[i] != w.id || gotDistances[i] != w.d {
@@ -72,6 +75,25 @@ func TestTopK(t *testing.T) {
 				t.Fatal("Reset left something")
 			}
 		})
+	})
+}
+
+func TestLeast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Max(5), rapid.Uint64()), 1, 300).Draw(t, "a")
+		switch rapid.IntRange(0, 2).Draw(t, "order") {
+		case 1:
+			slices.Sort(a)
+		case 2:
+			slices.Sort(a)
+			slices.Reverse(a)
+		}
+		k := rapid.IntRange(1, len(a)).Draw(t, "k")
+		want := slices.Sorted(slices.Values(a))
+		least(a, k)
+		if a[k-1] != want[k-1] || !slices.Equal(slices.Sorted(slices.Values(a)), want) || !slices.Equal(slices.Sorted(slices.Values(a[:k])), want[:k]) {
+			t.Fatalf("the %d least of %v are %v", k, want, a)
+		}
 	})
 }
 

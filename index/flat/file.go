@@ -82,7 +82,7 @@ func from[C quantize.Codec](f *artifact.File, readCodec func(io.Reader) (C, erro
 			return nil, f.Reject("ID %d twice", sorted[i])
 		}
 	}
-	ix.file, ix.rows, ix.last = f, nil, unknown
+	ix.file, ix.plain, ix.last = f, false, unknown
 	return ix, nil
 }
 
@@ -111,6 +111,6 @@ func (ix *Index) Close() error {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	f := ix.file
-	ix.file, ix.codes, ix.ids, ix.rows, ix.last = nil, nil, nil, map[uint32]int{}, -1
+	ix.file, ix.codes, ix.ids, ix.plain, ix.rows, ix.last = nil, nil, nil, true, nil, -1
 	return f.Close()
 }

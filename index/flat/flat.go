@@ -29,9 +29,10 @@ type Index struct {
 	size    int  // of a code
 	isFloat bool // codes are the vectors themselves, as they lie in memory
 
-	mu    sync.RWMutex   // guards codes, ids and rows; writers hold writer too, and may read without mu
+	mu    sync.RWMutex   // guards codes, ids, plain and rows; writers hold writer too, and may read without mu
 	codes []byte         // size each
 	ids   []uint32       // of the caller, one a row
+	plain bool           // IDs are 0, 1, …, each that of its row; then rows is nil
 	rows  map[uint32]int // row of each ID; nil until wanted
 
 	writer sync.Mutex
@@ -48,7 +49,7 @@ func New(c quantize.Codec, m vec.Metric) *Index {
 	if m > vec.Manhattan {
 		panic("flat: no " + m.String())
 	}
-	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: quantize.KeepsFloats(c), rows: map[uint32]int{}, last: -1}
+	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: quantize.KeepsFloats(c), plain: true, last: -1}
 	ix.scanners.New = func() any {
 		q := make([]float32, c.Dim())
 		return &scanner{q: q, scorer: c.Scorer(m, q), dist: make([]float32, scanRows)}
@@ -143,11 +144,16 @@ func (ix *Index) publish(ids []uint32, codes []byte) {
 	defer ix.mu.Unlock()
 	for i, id := range ids {
 		code := codes[i*ix.size : (i+1)*ix.size]
-		if row, used := ix.rows[id]; used {
+		if row, used := ix.row(id); used {
 			copy(ix.codes[row*ix.size:], code)
 			continue
 		}
-		ix.rows[id] = len(ix.ids)
+		if ix.plain && int(id) != len(ix.ids) {
+			ix.plain, ix.rows = false, rowsOf(ix.ids)
+		}
+		if !ix.plain {
+			ix.rows[id] = len(ix.ids)
+		}
 		ix.ids = append(ix.ids, id)
 		ix.codes = append(ix.codes, code...)
 		if ix.last != unknown {
@@ -161,12 +167,15 @@ func (ix *Index) Delete(ids ...uint32) int {
 	ix.writer.Lock()
 	defer ix.writer.Unlock()
 	ix.locate()
-	if !slices.ContainsFunc(ids, func(id uint32) bool { _, used := ix.rows[id]; return used }) {
+	if !slices.ContainsFunc(ids, func(id uint32) bool { _, used := ix.row(id); return used }) {
 		return 0
 	}
 	ix.thaw()
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	if ix.plain {
+		ix.plain, ix.rows = false, rowsOf(ix.ids)
+	}
 	n := 0
 	for _, id := range ids {
 		row, used := ix.rows[id]
@@ -202,24 +211,46 @@ func (ix *Index) largest() int64 {
 	return ix.last
 }
 
-// locate sees to it that ix.rows knows where each ID is. Its caller holds writer.
+// row is where an ID is, if it is in use. IDs must be located.
+func (ix *Index) row(id uint32) (int, bool) {
+	if ix.plain {
+		return int(id), int(id) < len(ix.ids)
+	}
+	row, used := ix.rows[id]
+	return row, used
+}
+
+func (ix *Index) located() bool { return ix.plain || ix.rows != nil }
+
+// locate sees to it that row can tell where each ID is. Its caller holds writer.
 func (ix *Index) locate() {
-	if ix.rows != nil {
+	if ix.located() {
 		return
 	}
-	rows := make(map[uint32]int, len(ix.ids))
+	plain, rows := true, map[uint32]int(nil)
 	for row, id := range ix.ids {
-		rows[id] = row
+		plain = plain && int(id) == row
+	}
+	if !plain {
+		rows = rowsOf(ix.ids)
 	}
 	ix.mu.Lock()
-	ix.rows = rows
+	ix.plain, ix.rows = plain, rows
 	ix.mu.Unlock()
 }
 
-// readLocated locks for reading, with ix.rows at hand.
+func rowsOf(ids []uint32) map[uint32]int {
+	rows := make(map[uint32]int, len(ids))
+	for row, id := range ids {
+		rows[id] = row
+	}
+	return rows
+}
+
+// readLocated locks for reading, with IDs located.
 func (ix *Index) readLocated() {
 	ix.mu.RLock()
-	if ix.rows == nil {
+	if !ix.located() {
 		ix.mu.RUnlock()
 		ix.writer.Lock()
 		ix.locate()
@@ -232,7 +263,7 @@ func (ix *Index) readLocated() {
 func (ix *Index) Vector(id uint32) ([]float32, bool) {
 	ix.readLocated()
 	defer ix.mu.RUnlock()
-	row, used := ix.rows[id]
+	row, used := ix.row(id)
 	if !used {
 		return nil, false
 	}
@@ -383,28 +414,32 @@ func (ix *Index) multiply(ctx context.Context, results []index.Result, queries, 
 	return nil
 }
 
-// Score returns the distance of v to the stored vector of each of ids, in their order; IDs not in use are left out. Of
-// v it asks what Search does.
-func (ix *Index) Score(v []float32, ids []uint32) ([]index.Hit, error) {
+// Nearest returns the k nearest to v of the stored vectors that ids name, nearest first; IDs not in use are left out. Of v and
+// k it asks what Search does.
+func (ix *Index) Nearest(v []float32, k int, ids []uint32) ([]index.Hit, error) {
+	if k < 1 {
+		return nil, fmt.Errorf("flat: nearest %d of some; 1 or more make sense: %w", k, index.ErrQuery)
+	}
 	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
-		return nil, fmt.Errorf("flat: score: %w", err)
+		return nil, fmt.Errorf("flat: nearest: %w", err)
 	}
 	ix.readLocated()
 	defer ix.mu.RUnlock()
-	hits, rows := make([]index.Hit, 0, len(ids)), make([]uint32, 0, len(ids))
+	s := ix.scanner(v, k)
+	defer ix.scanners.Put(s)
+	s.ids, s.at = s.ids[:0], s.at[:0]
 	for _, id := range ids {
-		if row, used := ix.rows[id]; used {
-			hits, rows = append(hits, index.Hit{ID: id}), append(rows, uint32(row))
+		if row, used := ix.row(id); used {
+			s.ids, s.at = append(s.ids, id), append(s.at, uint32(row))
 		}
 	}
-	s := ix.scanner(v, 1)
-	defer ix.scanners.Put(s)
-	dist := make([]float32, len(rows))
-	s.scorer.DistancesAt(dist, ix.codes, rows)
-	for i, d := range dist {
-		hits[i].Distance = d
+	for lo := 0; lo < len(s.at); lo += scanRows {
+		hi := min(lo+scanRows, len(s.at))
+		dist := s.dist[:hi-lo]
+		s.scorer.DistancesAt(dist, ix.codes, s.at[lo:hi])
+		s.top.PushAll(dist, s.ids[lo:hi])
 	}
-	return hits, nil
+	return s.hits(), nil
 }
 
 const (
@@ -419,6 +454,7 @@ type scanner struct {
 	scorer quantize.Scorer
 	dist   []float32
 	at     []uint32
+	ids    []uint32
 	k      int
 	top    *vec.TopK
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/index/flat"
@@ -152,29 +154,93 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-func TestScore(t *testing.T) {
+func TestNearest(t *testing.T) {
 	ctx := context.Background()
 	for _, m := range []vec.Metric{vec.Euclidean, vec.Cosine, vec.InnerProduct, vec.Manhattan} {
-		ix := flat.New(scalar.Float32(8), m)
-		if err := ix.Add(ctx, nil, indextest.Vectors(20, 8, 1)); err != nil {
-			t.Fatal(err)
-		}
-		ix.Delete(3)
-		q := indextest.Vectors(1, 8, 2).Row(0)
-		res, err := ix.Search(ctx, q, index.Query{K: 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := slices.DeleteFunc(res.Hits, func(h index.Hit) bool { return h.ID%2 != 0 })
-		var ids []uint32
-		for _, h := range want {
-			ids = append(ids, h.ID)
-		}
-		got, err := ix.Score(q, append([]uint32{3, 99}, ids...))
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%v: scores are %v (error %v), want %v", m, got, err, want)
+		for _, plain := range []bool{true, false} { // IDs that are rows, or not
+			ix := flat.New(scalar.Float32(8), m)
+			if err := ix.Add(ctx, nil, indextest.Vectors(2000, 8, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if !plain {
+				ix.Delete(3)
+			}
+			q := indextest.Vectors(1, 8, 2).Row(0)
+			res, err := ix.Search(ctx, q, index.Query{K: 2000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := slices.DeleteFunc(res.Hits, func(h index.Hit) bool { return h.ID%2 != 0 })
+			ids := []uint32{9999}
+			if !plain {
+				ids = append(ids, 3)
+			}
+			for _, h := range slices.Backward(want) {
+				ids = append(ids, h.ID)
+			}
+			for _, k := range []int{1, 10, 600, 3000} {
+				got, err := ix.Nearest(q, k, ids)
+				if err != nil || !slices.Equal(got, want[:min(k, len(want))]) {
+					t.Errorf("%v, plain %v, %d: %v (error %v), want %v", m, plain, k, got, err, want)
+				}
+			}
+			if _, err := ix.Nearest(q, 0, ids); !errors.Is(err, index.ErrQuery) {
+				t.Errorf("nearest 0: error is %v", err)
+			}
 		}
 	}
+}
+
+// TestPlain: IDs that come in the order of rows are found as any others are, whatever is added and deleted.
+func TestPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ix, model := flat.New(scalar.Float32(1), vec.Euclidean), map[uint32]float32{}
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0, 1: // the IDs that follow, or any
+				var ids []uint32
+				n := rapid.IntRange(1, 4).Draw(t, "n")
+				first := uint32(len(model))
+				if rapid.Bool().Draw(t, "any") {
+					first = rapid.Uint32Max(12).Draw(t, "first")
+				}
+				x := vec.NewMatrix(n, 1)
+				for i := range n {
+					ids = append(ids, first+uint32(i))
+					x.Data[i] = float32(rapid.IntRange(0, 99).Draw(t, "value"))
+					model[ids[i]] = x.Data[i]
+				}
+				if err := ix.Add(t.Context(), ids, x); err != nil {
+					t.Fatal(err)
+				}
+			case 2:
+				id := rapid.Uint32Max(15).Draw(t, "delete")
+				_, there := model[id]
+				delete(model, id)
+				if got := ix.Delete(id); (got == 1) != there {
+					t.Fatalf("%d deleted of ID %d, which was there: %v", got, id, there)
+				}
+			case 3:
+				var b bytes.Buffer
+				if _, err := ix.WriteTo(&b); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				if ix, err = flat.Read(&b, scalar.Read); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if ix.Len() != len(model) {
+				t.Fatalf("%d vectors, want %d", ix.Len(), len(model))
+			}
+			for id := range uint32(20) {
+				want, there := model[id]
+				if v, ok := ix.Vector(id); ok != there || ok && v[0] != want {
+					t.Fatalf("ID %d is %v, %v; want %v, %v", id, v, ok, want, there)
+				}
+			}
+		}
+	})
 }
 
 // TestOpenedAtOnce uses an index, opened and not changed yet, from many goroutines.
@@ -196,8 +262,8 @@ func TestOpenedAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if hits, err := ix.Score(x.Row(i), []uint32{uint32(i)}); err != nil || len(hits) != 1 || hits[0].Distance != 0 {
-				t.Errorf("score of %d: %v, error %v", i, hits, err)
+			if hits, err := ix.Nearest(x.Row(i), 1, []uint32{uint32(i)}); err != nil || len(hits) != 1 || hits[0].Distance != 0 {
+				t.Errorf("nearest of %d: %v, error %v", i, hits, err)
 			}
 			if v, ok := ix.Vector(uint32(i)); !ok || !slices.Equal(v, x.Row(i)) {
 				t.Errorf("vector %d: %v", i, v)
