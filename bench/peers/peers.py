@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PACKAGES = ["numpy", "faiss-cpu==1.15.1", "usearch==2.26.6"]
 K = 10
-EF = [10, 14, 20, 28, 40, 60, 80, 120, 200, 300]
+EF = [10, 14, 20, 28, 40, 60, 80, 120, 200, 300, 500, 800]
 
 
 def grid(efforts, reranks):
@@ -32,7 +32,7 @@ def configs(data, n, d):
     part = d // 4 if d >= 384 else d // 2  # 4-bit sub-spaces
     whole = part // 2  # 8-bit ones, in as many bytes
     graph = [{"effort": e} for e in EF]
-    coded = grid([1, 2, 4, 8, 16, 32, 64], [2, 4, 8, 16])
+    coded = grid([1, 2, 4, 8, 16, 32, 64, 128], [2, 4, 8, 16, 32])
     out = [
         ("latent hnsw M16", "latent", "graph", "f32|hnsw:16,efc=200", graph),
         ("hnswlib M16", "hnswlib", "graph", {"M": 16, "efc": 200}, graph),
