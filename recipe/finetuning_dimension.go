@@ -368,7 +368,7 @@ func finetuningImages(e *Env, all *pictures, seed uint64) (*finetuning, error) {
 	if e.Miniature {
 		few, held, checkpoints, steps = 40, 60, []int{0, 2, 4}, 4
 	}
-	f := &finetuning{name: "renamed classes of images (d90)", beforeRate: 1e-3, checkpoints: checkpoints, rows: few, head: "/renamed", steps: steps, max: 512, fraction: 0.9, rates: []float64{0.03, 0.1}}
+	f := &finetuning{name: "renamed classes of images (d90)", beforeRate: 1e-3, checkpoints: checkpoints, rows: few, head: "/renamed", steps: steps, max: 1024, fraction: 0.9, rates: []float64{0.03, 0.1}}
 	if e.Miniature {
 		f.max, f.rates = 128, []float64{0.1}
 	}
@@ -426,7 +426,7 @@ func (c *finetuningCorpus) finetuning(e *Env, seed uint64) (*finetuning, error) 
 	v := encoder.NewVocabulary(c.texts, words, buckets)
 	m := encoder.New(encoder.Options{Words: v.Size(), Length: 12, Heads: 1})
 	f := &finetuning{name: "kinds of definitions (d75)", before: m.Hidden, beforeRate: 2e-3, checkpoints: checkpoints, task: m.Classes(c.kinds), rows: few,
-		head: "/head", steps: steps, max: 512, fraction: 0.75, rates: []float64{0.03, 0.1}}
+		head: "/head", steps: steps, max: 1024, fraction: 0.75, rates: []float64{0.03, 0.1}}
 	if e.Miniature {
 		f.max, f.rates = 128, []float64{0.1}
 	}
