@@ -38,6 +38,7 @@ var layers = []string{
 	"neighbors",
 	"vec",
 	"artifact",
+	"internal/clock",
 }
 
 // families are the layers whose members keep to themselves, with what a member may import of its siblings.

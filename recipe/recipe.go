@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/report"
 )
 
@@ -185,6 +186,7 @@ type Result struct {
 	Verdict  Verdict  `json:"verdict"`
 	Checks   []Check  `json:"checks"`
 	Seconds  float64  `json:"seconds"`
+	CPU      float64  `json:"cpu_seconds"` // of processor time, all threads together; other work on the machine disturbs it less
 	Data     string   `json:"data"`
 	Notes    []string `json:"notes,omitempty"`
 	Machine  string   `json:"machine"`
@@ -202,7 +204,7 @@ type Options struct {
 
 // Run runs a recipe and judges what it found.
 func Run(ctx context.Context, r Recipe, o Options) (*Result, error) {
-	begin := time.Now()
+	begin, cpu := time.Now(), clock.Process()
 	if o.Seeds == 0 {
 		o.Seeds = 3
 	}
@@ -223,7 +225,7 @@ func Run(ctx context.Context, r Recipe, o Options) (*Result, error) {
 	}
 	return &Result{
 		Paper: r.Paper, Name: r.Name, Claim: r.Claim, Measure: ev.Measure, Baseline: ev.Baseline, Ours: ev.Ours,
-		Seeds: e.Seeds, Verdict: judge(ev.Checks), Checks: ev.Checks, Seconds: time.Since(begin).Seconds(),
+		Seeds: e.Seeds, Verdict: judge(ev.Checks), Checks: ev.Checks, Seconds: time.Since(begin).Seconds(), CPU: clock.Process() - cpu,
 		Data: r.Data, Notes: ev.Notes, Machine: fmt.Sprintf("%d × %s/%s, %s", runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		recipe: r, evidence: ev,
 	}, nil
@@ -247,6 +249,6 @@ func (r *Result) Text() string {
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "  note      %s\n", n)
 	}
-	fmt.Fprintf(&b, "  verdict   %s, over %d seeds, in %.0f s\n", r.Verdict, len(r.Seeds), r.Seconds)
+	fmt.Fprintf(&b, "  verdict   %s, over %d seeds, in %.0f s, %.0f s of processor time\n", r.Verdict, len(r.Seeds), r.Seconds, r.CPU)
 	return b.String()
 }

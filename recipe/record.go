@@ -78,7 +78,7 @@ func (r *Result) markdown(images []string) []byte {
 			fmt.Fprintf(&b, "- %s\n", n)
 		}
 	}
-	fmt.Fprintf(&b, "\nRun with `latent reproduce %s --seeds %d` in %.0f s on %s.\n", r.Name, len(r.Seeds), r.Seconds, r.Machine)
+	fmt.Fprintf(&b, "\nRun with `latent reproduce %s --seeds %d` in %.0f s, %.0f s of processor time, on %s.\n", r.Name, len(r.Seeds), r.Seconds, r.CPU, r.Machine)
 	return b.Bytes()
 }
 

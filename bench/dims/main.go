@@ -15,7 +15,7 @@ import (
 	"os/signal"
 	"runtime"
 
-	"github.com/latent-go/latent/bench/clock"
+	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/neighbors"
 	"github.com/latent-go/latent/plan"
 	"github.com/latent-go/latent/quantize"

@@ -20,9 +20,9 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/latent-go/latent/bench/clock"
 	"github.com/latent-go/latent/dataset"
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/plan"
 	"github.com/latent-go/latent/vec"
 )

@@ -16,9 +16,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/latent-go/latent/bench/clock"
 	"github.com/latent-go/latent/dataset"
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/plan"
 	"github.com/latent-go/latent/vec"
 )

@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers/activation"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/nn"
 	"github.com/latent-go/latent/vec"
 )
@@ -71,7 +72,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		start, used := time.Now(), usage()
+		start, used := time.Now(), clock.Process()
 		var m map[string]float64
 		for range steps {
 			b, err := feed.Batch(step/feed.Len(), step%feed.Len())
@@ -83,8 +84,11 @@ func run() error {
 			}
 			step++
 		}
-		end := usage()
-		fmt.Println(time.Since(start).Seconds(), seconds(end)-seconds(used), m["loss"], end.Maxrss*1024)
+		var peak syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &peak); err != nil {
+			return err
+		}
+		fmt.Println(time.Since(start).Seconds(), clock.Process()-used, m["loss"], peak.Maxrss*1024)
 	}
 	return nil
 }
@@ -95,13 +99,4 @@ func network(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 		x = activation.Relu(nn.Dense(scope.In("hidden%d", i), x, 1024))
 	}
 	return nn.CrossEntropy(nn.Dense(scope.In("out"), x, 10), in[1])
-}
-
-func usage() (u syscall.Rusage) {
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u
-}
-
-func seconds(u syscall.Rusage) float64 {
-	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 }
