@@ -19,7 +19,8 @@ const (
 //	meta    JSON, as header below
 //	codec   artifact: the codec
 //	ids     uint32 a vector: the caller's
-//	codes   CodeSize bytes a vector
+//	codes   CodeSize bytes a vector; or
+//	blocks  the same in whole blocks, if the codec has these
 type header struct {
 	Dim     int        `json:"dim"`
 	Metric  vec.Metric `json:"metric"`
@@ -38,8 +39,16 @@ func (ix *Index) WriteTo(w io.Writer) (int64, error) {
 		artifact.JSON("meta", header{ix.Dim(), ix.metric, len(ix.ids)}),
 		codec,
 		artifact.Numbers("ids", ix.ids),
-		artifact.Section{Name: "codes", Data: ix.codes},
+		artifact.Section{Name: ix.section(), Data: ix.codes},
 	)
+}
+
+// section is the name of the one with the codes.
+func (ix *Index) section() string {
+	if ix.as.Blocks() {
+		return "blocks"
+	}
+	return "codes"
 }
 
 // Read reads an index that WriteTo wrote, and not a byte further. The codec in it is read by readCodec, which is the
@@ -67,10 +76,10 @@ func from[C quantize.Codec](f *artifact.File, readCodec func(io.Reader) (C, erro
 	if ix.ids, err = artifact.Slice[uint32](f, "ids"); err != nil {
 		return nil, err
 	}
-	if ix.codes, err = f.Raw("codes"); err != nil {
+	if ix.codes, err = f.Raw(ix.section()); err != nil {
 		return nil, err
 	}
-	if len(ix.ids) != h.Vectors || len(ix.codes)/ix.size != h.Vectors || len(ix.codes)%ix.size != 0 {
+	if len(ix.ids) != h.Vectors || h.Vectors > len(ix.codes)/ix.size || len(ix.codes) != ix.as.Bytes(h.Vectors) {
 		return nil, f.Reject("%d IDs and %d bytes of codes for %d vectors of %d bytes", len(ix.ids), len(ix.codes), h.Vectors, ix.size)
 	}
 	sorted := ix.ids

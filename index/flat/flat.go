@@ -26,11 +26,12 @@ import (
 type Index struct {
 	codec   quantize.Codec
 	metric  vec.Metric
-	size    int  // of a code
+	size    int // of a code
+	as      quantize.Layout
 	isFloat bool // codes are the vectors themselves, as they lie in memory
 
-	mu    sync.RWMutex   // guards codes, ids, plain and rows; writers hold writer too, and may read without mu
-	codes []byte         // size each
+	mu    sync.RWMutex // guards codes, ids, plain and rows; writers hold writer too, and may read without mu
+	codes []byte
 	ids   []uint32       // of the caller, one a row
 	plain bool           // IDs are 0, 1, …, each that of its row; then rows is nil
 	rows  map[uint32]int // row of each ID; nil until wanted
@@ -49,7 +50,7 @@ func New(c quantize.Codec, m vec.Metric) *Index {
 	if m > vec.Manhattan {
 		panic("flat: no " + m.String())
 	}
-	ix := &Index{codec: c, metric: m, size: c.CodeSize(), isFloat: quantize.KeepsFloats(c), plain: true, last: -1}
+	ix := &Index{codec: c, metric: m, size: c.CodeSize(), as: quantize.NewLayout(c), isFloat: quantize.KeepsFloats(c), plain: true, last: -1}
 	ix.scanners.New = func() any {
 		q := make([]float32, c.Dim())
 		return &scanner{q: q, scorer: c.Scorer(m, q), dist: make([]float32, scanRows)}
@@ -145,7 +146,7 @@ func (ix *Index) publish(ids []uint32, codes []byte) {
 	for i, id := range ids {
 		code := codes[i*ix.size : (i+1)*ix.size]
 		if row, used := ix.row(id); used {
-			copy(ix.codes[row*ix.size:], code)
+			ix.as.Put(ix.codes, row, code)
 			continue
 		}
 		if ix.plain && int(id) != len(ix.ids) {
@@ -154,8 +155,8 @@ func (ix *Index) publish(ids []uint32, codes []byte) {
 		if !ix.plain {
 			ix.rows[id] = len(ix.ids)
 		}
+		ix.codes = ix.as.Append(ix.codes, len(ix.ids), code)
 		ix.ids = append(ix.ids, id)
-		ix.codes = append(ix.codes, code...)
 		if ix.last != unknown {
 			ix.last = max(ix.last, int64(id))
 		}
@@ -184,21 +185,20 @@ func (ix *Index) Delete(ids ...uint32) int {
 		}
 		n++
 		delete(ix.rows, id)
-		if end := len(ix.ids) - 1; row < end {
+		end := len(ix.ids) - 1
+		if row < end {
 			ix.ids[row] = ix.ids[end]
 			ix.rows[ix.ids[row]] = row
-			copy(ix.code(row), ix.code(end))
+			ix.as.Put(ix.codes, row, ix.as.Code(ix.codes, end))
 		}
-		ix.ids = ix.ids[:len(ix.ids)-1]
-		ix.codes = ix.codes[:len(ix.codes)-ix.size]
+		ix.codes = ix.as.Drop(ix.codes, end+1)
+		ix.ids = ix.ids[:end]
 		if int64(id) == ix.last {
 			ix.last = unknown
 		}
 	}
 	return n
 }
-
-func (ix *Index) code(row int) []byte { return ix.codes[row*ix.size : (row+1)*ix.size] }
 
 // largest returns the largest ID in use, or -1.
 func (ix *Index) largest() int64 {
@@ -267,7 +267,7 @@ func (ix *Index) Vector(id uint32) ([]float32, bool) {
 	if !used {
 		return nil, false
 	}
-	return ix.codec.Decode(nil, ix.code(row)), true
+	return ix.codec.Decode(nil, ix.as.Code(ix.codes, row)), true
 }
 
 // Search is as in [index.Index]. It measures all vectors, large stores on all processors. Query.Keep is asked only
@@ -293,7 +293,7 @@ func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.
 	defer ix.scanners.Put(s)
 	size := n
 	if procs := runtime.GOMAXPROCS(0); procs > 1 && q.Keep == nil { // Keep belongs to this goroutine
-		size = max((n+procs-1)/procs, shareBytes/ix.size+1)
+		size = ix.as.Whole(max((n+procs-1)/procs, shareBytes/ix.size+1))
 	}
 	if size >= n {
 		var keep func(row int) bool
@@ -365,7 +365,7 @@ func (ix *Index) SearchBatch(ctx context.Context, queries vec.Matrix, q index.Qu
 		for i := lo; i < hi; i++ {
 			group = append(group, ix.scanner(queries.Row(i), k))
 		}
-		rows := cacheBytes/ix.size + 1
+		rows := ix.as.Whole(cacheBytes/ix.size + 1)
 		for at := 0; at < n; at += rows {
 			for _, s := range group {
 				if err := s.scan(ctx, ix, at, min(at+rows, n), keep); err != nil {
@@ -436,14 +436,14 @@ func (ix *Index) Nearest(v []float32, k int, ids []uint32) ([]index.Hit, error) 
 	for lo := 0; lo < len(s.at); lo += scanRows {
 		hi := min(lo+scanRows, len(s.at))
 		dist := s.dist[:hi-lo]
-		s.scorer.DistancesAt(dist, ix.codes, s.at[lo:hi])
+		ix.as.DistancesAt(s.scorer, dist, ix.codes, s.at[lo:hi])
 		s.top.PushAll(dist, s.ids[lo:hi])
 	}
 	return s.hits(), nil
 }
 
 const (
-	scanRows   = 512     // measured at a time
+	scanRows   = 512     // measured at a time, whole blocks
 	shareBytes = 1 << 20 // of codes, below which a scan is not worth a goroutine
 	cacheBytes = 1 << 18 // of codes that many queries scan in turn
 )
@@ -483,7 +483,7 @@ func (s *scanner) scan(ctx context.Context, ix *Index, lo, hi int, keep func(row
 		}
 		end := min(lo+scanRows, hi)
 		dist, ids := s.dist[:end-lo], ix.ids[lo:end]
-		s.scorer.Distances(dist, ix.codes[lo*ix.size:end*ix.size])
+		ix.as.Distances(s.scorer, s.dist, ix.codes, lo, end)
 		if keep == nil {
 			s.top.PushAll(dist, ids)
 			continue

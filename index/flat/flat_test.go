@@ -18,6 +18,7 @@ import (
 	"github.com/latent-go/latent/index/flat"
 	"github.com/latent-go/latent/index/indextest"
 	"github.com/latent-go/latent/quantize"
+	"github.com/latent-go/latent/quantize/product"
 	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/vec"
 )
@@ -31,6 +32,23 @@ func TestIndex(t *testing.T) {
 	indextest.Run(t, func(t *testing.T, dim int, m vec.Metric) index.Index {
 		return flat.New(scalar.Float32(dim), m)
 	}, indextest.Options{Read: read, Open: open})
+}
+
+// TestIndexOfBlocks has codes that lie in blocks.
+func TestIndexOfBlocks(t *testing.T) {
+	codecs := map[vec.Metric]quantize.Codec{}
+	indextest.Run(t, func(t *testing.T, dim int, m vec.Metric) index.Index {
+		if codecs[m] == nil {
+			c, err := product.Fit(t.Context(), indextest.Vectors(2000, dim, 100), product.Options{M: 23, Bits: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			codecs[m] = c
+		}
+		return flat.New(codecs[m], m)
+	}, indextest.Options{Metrics: []vec.Metric{vec.Euclidean, vec.Manhattan}, Recall: 0.7, Tolerance: 0.12, // seen 0.757 and 0.759
+		Read: func(r io.Reader, _ vec.Metric) (index.Index, error) { return flat.Read(r, product.Read) },
+		Open: func(path string, _ vec.Metric) (index.Index, error) { return flat.Open(path, product.Read) }})
 }
 
 func TestIndexOfCodes(t *testing.T) {
@@ -100,7 +118,11 @@ func TestBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []quantize.Codec{scalar.Float32(24), scalar.Float16(24), int8s} {
+	blocks, err := product.Fit(ctx, x, product.Options{M: 12, Bits: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []quantize.Codec{scalar.Float32(24), scalar.Float16(24), int8s, blocks} {
 		for _, m := range []vec.Metric{vec.Euclidean, vec.Cosine, vec.InnerProduct, vec.Manhattan} {
 			ix := flat.New(c, m)
 			if r, err := ix.SearchBatch(ctx, queries, index.Query{K: 3}); err != nil || len(r) != 40 || r[0].Hits != nil {

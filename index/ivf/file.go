@@ -125,16 +125,13 @@ func (ix *Index) fill(f *artifact.File, vectors int) error {
 	}
 	restIDs, restCodes := ids, codes
 	for i, n := range sizes {
-		n, rows := int(n), int(n)
-		if ix.block > 0 {
-			rows = (n + ix.block - 1) / ix.block * ix.block
-		}
-		if n > len(restIDs) || rows > len(restCodes)/ix.size {
+		n, size := int(n), ix.as.Bytes(int(n))
+		if n > len(restIDs) || size > len(restCodes) {
 			return f.Reject("list %d has %d vectors, of which some are missing", i, n)
 		}
 		l := &ix.store[i]
 		l.ids, restIDs = restIDs[:n:n], restIDs[n:]
-		l.codes, restCodes = restCodes[:rows*ix.size:rows*ix.size], restCodes[rows*ix.size:]
+		l.codes, restCodes = restCodes[:size:size], restCodes[size:]
 		if ix.hasExtra() {
 			l.extra, extra = extra[:n:n], extra[n:]
 		}

@@ -27,9 +27,8 @@ import (
 type Index struct {
 	lists *Lists
 	codec quantize.Codec
-	size  int              // of a code
-	block int              // codes in a block, 0 if they lie one after another
-	in    quantize.Blocked // the codec, if it has blocks
+	size  int             // of a code
+	as    quantize.Layout // of each list's codes
 
 	mu    sync.RWMutex // guards what follows; writers hold writer too, and may read without mu
 	store []list
@@ -62,11 +61,7 @@ func New(c quantize.Codec, lists *Lists) (*Index, error) {
 	if c.Dim() != lists.Dim() {
 		return nil, fmt.Errorf("ivf: the codec has %d dimensions, the lists have %d: %w", c.Dim(), lists.Dim(), vec.ErrDim)
 	}
-	ix := &Index{lists: lists, codec: c, size: c.CodeSize(), block: quantize.BlockRows(c),
-		store: make([]list, lists.Len()), where: map[uint32]place{}, last: -1}
-	if ix.block > 0 {
-		ix.in = c.(quantize.Blocked)
-	}
+	ix := &Index{lists: lists, codec: c, size: c.CodeSize(), as: quantize.NewLayout(c), store: make([]list, lists.Len()), where: map[uint32]place{}, last: -1}
 	ix.scanners.New = func() any { return newScanner(ix) }
 	return ix, nil
 }
@@ -215,15 +210,7 @@ func (ix *Index) publish(ids []uint32, e encoded) {
 		if e.extra != nil {
 			l.extra = append(l.extra, e.extra[i])
 		}
-		code := e.codes[i*ix.size : (i+1)*ix.size]
-		if ix.block == 0 {
-			l.codes = append(l.codes, code...)
-		} else {
-			if row%ix.block == 0 {
-				l.codes = append(l.codes, make([]byte, ix.block*ix.size)...)
-			}
-			ix.in.Put(l.codes, row, code)
-		}
+		l.codes = ix.as.Append(l.codes, row, e.codes[i*ix.size:(i+1)*ix.size])
 		if ix.last != unknown {
 			ix.last = max(ix.last, int64(id))
 		}
@@ -241,31 +228,12 @@ func (ix *Index) remove(at place) {
 		if l.extra != nil {
 			l.extra[row] = l.extra[end]
 		}
-		if code := ix.code(l, end); ix.block == 0 {
-			copy(l.codes[row*ix.size:], code)
-		} else {
-			ix.in.Put(l.codes, row, code)
-		}
+		ix.as.Put(l.codes, row, ix.as.Code(l.codes, end))
 	}
 	l.ids = l.ids[:end]
 	l.extra = l.extra[:min(end, len(l.extra))]
-	switch {
-	case ix.block == 0:
-		l.codes = l.codes[:end*ix.size]
-	case end%ix.block == 0:
-		l.codes = l.codes[:end*ix.size]
-	default:
-		ix.in.Put(l.codes, end, make([]byte, ix.size)) // what was deleted is gone
-	}
+	l.codes = ix.as.Drop(l.codes, end+1)
 	ix.count--
-}
-
-// code returns the code of a row of l.
-func (ix *Index) code(l *list, row int) []byte {
-	if ix.block > 0 {
-		return ix.in.Get(nil, l.codes, row)
-	}
-	return l.codes[row*ix.size : (row+1)*ix.size]
 }
 
 // Delete is as in [index.Index].
@@ -338,7 +306,7 @@ func (ix *Index) Vector(id uint32) ([]float32, bool) {
 	if !used {
 		return nil, false
 	}
-	v := ix.codec.Decode(nil, ix.code(&ix.store[at.list], int(at.row)))
+	v := ix.codec.Decode(nil, ix.as.Code(ix.store[at.list].codes, int(at.row)))
 	if ix.lists.residual {
 		vec.AddScaled(v, ix.lists.centroids.Row(int(at.list)), 1)
 	}

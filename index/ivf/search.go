@@ -99,10 +99,9 @@ type scanner struct {
 	q      []float32
 	rest   []float32 // q less the centroid of a list
 	scorer quantize.Scorer
-	blocks quantize.BlockScorer // the scorer, if codes are in blocks
-	away   []float32            // from the query to each centroid
-	all    []uint32             // 0, 1, … of the lists
-	probe  *vec.TopK            // lists
+	away   []float32 // from the query to each centroid
+	all    []uint32  // 0, 1, … of the lists
+	probe  *vec.TopK // lists
 	probes int
 	order  []uint32  // of the lists
 	near   []float32 // how far they are
@@ -123,9 +122,6 @@ func newScanner(ix *Index) *scanner {
 		s.all[i] = uint32(i)
 	}
 	s.scorer = ix.codec.Scorer(m, s.q)
-	if ix.block > 0 {
-		s.blocks = s.scorer.(quantize.BlockScorer)
-	}
 	return s
 }
 
@@ -190,12 +186,7 @@ func (s *scanner) scan(number uint32, keep func(id uint32) bool) {
 	for lo := 0; lo < len(l.ids); lo += scanRows {
 		ids := l.ids[lo:min(lo+scanRows, len(l.ids))]
 		dist := s.dist[:len(ids)]
-		if ix.block > 0 {
-			whole := (len(ids) + ix.block - 1) / ix.block * ix.block
-			s.blocks.BlockDistances(s.dist[:whole], l.codes[lo*ix.size:(lo+whole)*ix.size])
-		} else {
-			s.scorer.Distances(dist, l.codes[lo*ix.size:(lo+len(ids))*ix.size])
-		}
+		ix.as.Distances(s.scorer, s.dist, l.codes, lo, lo+len(ids))
 		if ix.lists.residual && !s.perList() {
 			away := s.away[number]
 			if l.extra != nil {
