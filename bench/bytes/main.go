@@ -16,10 +16,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latent-go/latent/dataset"
+	"github.com/latent-go/latent/bench/vectors"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/plan"
-	"github.com/latent-go/latent/vec"
 )
 
 const k = 10
@@ -59,25 +58,17 @@ func run(ctx context.Context, recall float64, args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("%d arguments, want BASE.npy QUERIES.npy METRIC [PLAN ...]", len(args))
 	}
-	base, err := dataset.Load(args[0], dataset.Options{VectorsOnly: true})
+	base, queries, m, err := vectors.Load(args[0], args[1], args[2])
 	if err != nil {
 		return err
 	}
-	queries, err := dataset.Load(args[1], dataset.Options{VectorsOnly: true})
-	if err != nil {
-		return err
-	}
-	m, err := vec.ParseMetric(args[2])
-	if err != nil {
-		return err
-	}
-	truth, err := plan.NewTruth(ctx, queries.X, base.X, nil, m, k, nil)
+	truth, err := plan.NewTruth(ctx, queries, base, nil, m, k, nil)
 	if err != nil {
 		return err
 	}
 	specs := args[3:]
 	if len(specs) == 0 {
-		specs = codes(base.X.Cols)
+		specs = codes(base.Cols)
 	}
 	type row struct {
 		spec  string
@@ -92,11 +83,11 @@ func run(ctx context.Context, recall float64, args []string) error {
 		if err != nil {
 			return err
 		}
-		ix, err := plan.Build(ctx, p, base.X, plan.Options{Metric: m})
+		ix, err := plan.Build(ctx, p, base, plan.Options{Metric: m})
 		if err != nil {
 			return err
 		}
-		r := row{spec: spec, bytes: float64(ix.SizeBytes()) / float64(base.X.Rows)}
+		r := row{spec: spec, bytes: float64(ix.SizeBytes()) / float64(base.Rows)}
 		for _, r.need = range reranks {
 			got, err := plan.Measure(ctx, ix, truth, index.Query{K: k, Rerank: r.need})
 			if err != nil {
@@ -113,8 +104,8 @@ func run(ctx context.Context, recall float64, args []string) error {
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.bytes, b.bytes) })
-	full := float64(4 * base.X.Cols)
-	fmt.Printf("%d × %d, %v, %d queries, float32 takes %.0f bytes a vector\n\n", base.X.Rows, base.X.Cols, m, queries.X.Rows, full)
+	full := float64(4 * base.Cols)
+	fmt.Printf("%d × %d, %v, %d queries, float32 takes %.0f bytes a vector\n\n", base.Rows, base.Cols, m, queries.Rows, full)
 	fmt.Println("| codes | bytes a vector | of float32 | with the full vectors to re-rank | recall@10 of the codes alone | candidates to re-rank | recall@10 then |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, r := range rows {

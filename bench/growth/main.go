@@ -20,11 +20,10 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/latent-go/latent/dataset"
+	"github.com/latent-go/latent/bench/vectors"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/plan"
-	"github.com/latent-go/latent/vec"
 )
 
 const (
@@ -55,32 +54,24 @@ func run(ctx context.Context, sizes string, args []string) error {
 		}
 		ns = append(ns, n)
 	}
-	base, err := dataset.Load(args[0], dataset.Options{VectorsOnly: true})
-	if err != nil {
-		return err
-	}
-	queries, err := dataset.Load(args[1], dataset.Options{VectorsOnly: true})
-	if err != nil {
-		return err
-	}
-	m, err := vec.ParseMetric(args[2])
+	base, queries, m, err := vectors.Load(args[0], args[1], args[2])
 	if err != nil {
 		return err
 	}
 	specs := args[3:]
 	if len(specs) == 0 {
-		specs = []string{"f32|hnsw:16", "sq8|hnsw:16|rerank:2", fmt.Sprintf("pq:%dx4|ivf|rerank:8", base.X.Cols/2)}
+		specs = []string{"f32|hnsw:16", "sq8|hnsw:16|rerank:2", fmt.Sprintf("pq:%dx4|ivf|rerank:8", base.Cols/2)}
 	}
-	order := rand.New(rand.NewPCG(1, 0)).Perm(base.X.Rows)
-	fmt.Printf("%s, %d dimensions, %v, %d queries\n\n", args[0], base.X.Cols, m, queries.X.Rows)
+	order := rand.New(rand.NewPCG(1, 0)).Perm(base.Rows)
+	fmt.Printf("%s, %d dimensions, %v, %d queries\n\n", args[0], base.Cols, m, queries.Rows)
 	fmt.Println("| plan | n | build s | bytes a vector | effort | recall@10 | distances a query | µs a query |\n|---|---|---|---|---|---|---|---|")
 	costs := map[string][][]float64{} // of a plan, by n: build, bytes, distances, time
 	for _, n := range ns {
 		if n > len(order) {
 			return fmt.Errorf("%d vectors wanted, %s has %d", n, args[0], len(order))
 		}
-		x := base.X.Gather(order[:n])
-		truth, err := plan.NewTruth(ctx, queries.X, x, nil, m, k, nil)
+		x := base.Gather(order[:n])
+		truth, err := plan.NewTruth(ctx, queries, x, nil, m, k, nil)
 		if err != nil {
 			return err
 		}

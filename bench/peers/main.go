@@ -16,7 +16,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/latent-go/latent/dataset"
+	"github.com/latent-go/latent/bench/vectors"
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/internal/clock"
 	"github.com/latent-go/latent/plan"
@@ -59,19 +59,11 @@ type answer struct {
 }
 
 func work(basePath, queryPath, metric, idsPath string) error {
-	m, err := vec.ParseMetric(metric)
+	base, queries, m, err := vectors.Load(basePath, queryPath, metric)
 	if err != nil {
 		return err
 	}
-	base, err := dataset.Load(basePath, dataset.Options{VectorsOnly: true})
-	if err != nil {
-		return err
-	}
-	queries, err := dataset.Load(queryPath, dataset.Options{VectorsOnly: true})
-	if err != nil {
-		return err
-	}
-	w := &worker{x: base.X, queries: queries.X, metric: m, ids: idsPath}
+	w := &worker{x: base, queries: queries, metric: m, ids: idsPath}
 	out := json.NewEncoder(os.Stdout)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
