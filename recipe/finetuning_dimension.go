@@ -22,7 +22,7 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// latent reproduce finetuning-dimension: about 7 minutes on 2 cores.
+// latent reproduce finetuning-dimension: about 9 minutes on 2 cores.
 var finetuningDimension = Recipe{
 	Name: "finetuning-dimension", Paper: 1, Package: "nn/subspace",
 	Claim: "A model that was trained before is fine-tuned in few dimensions: d90, that reach 90 % of full fine-tuning, falls with pre-training, is less when every tensor " +
@@ -30,7 +30,7 @@ var finetuningDimension = Recipe{
 	Data: "A transformer of one layer, pre-trained to guess hidden words of 117,659 definitions of WordNet, fine-tuned to tell eight kinds of things " +
 		"defined (act, animal, … plant) apart from 1,000 of them; and a net 784-32-32-10 pre-trained on Fashion-MNIST, fine-tuned on 300 images whose classes have other " +
 		"names. The paper has BERT and RoBERTa on GLUE.",
-	Minutes: 7, Run: runFinetuning,
+	Minutes: 9, Run: runFinetuning,
 }
 
 // finetuning is a model to train before, and a task to fine-tune it for.
