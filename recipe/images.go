@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 
 	"github.com/latent-go/latent/dataset/catalog"
@@ -44,6 +45,16 @@ func blobs(n int) *pictures {
 		}
 	}
 	return p
+}
+
+// moveRight moves image i, a square, by some pixels; what comes in is 0.
+func (p *pictures) moveRight(i, by int) {
+	side := int(math.Sqrt(float64(p.x.Cols)))
+	for at := 0; at+side <= p.x.Cols; at += side {
+		row := p.x.Row(i)[at : at+side]
+		copy(row[by:], row[:side-by])
+		clear(row[:by])
+	}
 }
 
 // rows are those pictures of p.
