@@ -24,9 +24,9 @@ import (
 	"github.com/latent-go/latent/vec"
 )
 
-// latent reproduce muvera: about 8 minutes on 2 cores.
+// latent reproduce muvera: about 7 minutes on 2 cores.
 var muveraRecipe = Recipe{
-	Name: "muvera", Paper: 54, Package: "index/muvera", Minutes: 8,
+	Name: "muvera", Paper: 54, Package: "index/muvera", Minutes: 7,
 	Claim: "A set of token vectors turned into one fixed dimensional encoding keeps Chamfer similarity up to ε, and finds the nearest documents with 2 to 5 times " +
 		"fewer candidates than searching for every query token, at the same recall; end to end with 90 % lower latency.",
 	Data: "Abstracts and queries of the NPL collection (half of the 11,426 abstracts for each seed, all 93 queries), where the paper has BEIR and ColBERTv2. " +
