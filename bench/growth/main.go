@@ -60,7 +60,7 @@ func run(ctx context.Context, sizes string, args []string) error {
 	}
 	specs := args[3:]
 	if len(specs) == 0 {
-		specs = []string{"f32|hnsw:16", "sq8|hnsw:16|rerank:2", fmt.Sprintf("pq:%dx4|ivf|rerank:8", base.Cols/2)}
+		specs = []string{"f32|hnsw:16", "sq8|hnsw:16|rerank:2", fmt.Sprintf("pq:%dx4|ivf|rerank:32", base.Cols/2)}
 	}
 	order := rand.New(rand.NewPCG(1, 0)).Perm(base.Rows)
 	fmt.Printf("%s, %d dimensions, %v, %d queries\n\n", args[0], base.Cols, m, queries.Rows)
