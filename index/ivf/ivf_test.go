@@ -111,6 +111,24 @@ func TestIndex(t *testing.T) {
 	}
 }
 
+// TestFewLists: where the lists asked for hold too few, others are looked into until there are enough, and no more.
+func TestFewLists(t *testing.T) {
+	x := indextest.Vectors(2000, 8, 1)
+	ix := trained(t, x, Options{Lists: 50}, f32)
+	if err := ix.Add(background, nil, x); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []int{100, 300} {
+		res, err := ix.Search(background, x.Row(5), index.Query{K: k, Effort: 1})
+		if err != nil || len(res.Hits) != k {
+			t.Fatalf("%d hits, want %d (error %v)", len(res.Hits), k, err)
+		}
+		if most := ix.Lists().Len() + k + slices.Max(ix.Sizes()); res.Distances > most {
+			t.Errorf("%d distances for %d hits, want at most %d", res.Distances, k, most)
+		}
+	}
+}
+
 // With every list looked into, an answer is that of a flat index over the same codes: what lists, residuals and blocks add
 // is bookkeeping. Distances of residuals differ by rounding, and in blocks by the step of the tables.
 func TestAgreesWithFlat(t *testing.T) {

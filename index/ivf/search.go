@@ -78,7 +78,7 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query) (index.
 	s.reset(v, min(q.K, ix.count))
 	measured := lists
 	order := s.nearest(effort)
-	for i := 0; i < len(order) || s.top.Len() < s.k && i < lists; i++ {
+	for i := 0; i < effort || s.top.Len() < s.k && i < lists; i++ {
 		if i == len(order) { // too few hits: on to the other lists
 			order = s.nearest(lists)
 		}
