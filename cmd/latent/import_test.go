@@ -317,9 +317,9 @@ func TestImportResumes(t *testing.T) {
 			if _, err := fmt.Sscanf(errs.String()[strings.Index(errs.String(), "the first "):], "the first %d rows", &stored); err != nil || stored > n || stored%50 != 0 {
 				t.Errorf("%d points are there: %s", n, &errs)
 			}
-			var got importAnswer
+			var got importAnswer // requests that were under way when it was interrupted may have arrived since n was counted
 			answer(t, &got, "import", how, source, "--url", address, "--batch", "50", "--resume")
-			if got.From < stored || got.From > n || got.From+got.Points != 3000 || got.Total != 3000 {
+			if got.From < stored || got.From > 500 || got.From+got.Points != 3000 || got.Total != 3000 {
 				t.Errorf("%+v, after %s", got, &errs)
 			}
 			answer(t, &got, "import", how, source, "--url", address, "--resume")
