@@ -423,9 +423,12 @@ func (ix *Index) Nearest(v []float32, k int, ids []uint32) ([]index.Hit, error) 
 	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
 		return nil, fmt.Errorf("flat: nearest: %w", err)
 	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	ix.readLocated()
 	defer ix.mu.RUnlock()
-	s := ix.scanner(v, k)
+	s := ix.scanner(v, min(k, len(ids)))
 	defer ix.scanners.Put(s)
 	s.ids, s.at = s.ids[:0], s.at[:0]
 	for _, id := range ids {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -200,11 +201,14 @@ func TestNearest(t *testing.T) {
 			for _, h := range slices.Backward(want) {
 				ids = append(ids, h.ID)
 			}
-			for _, k := range []int{1, 10, 600, 3000} {
+			for _, k := range []int{1, 10, 600, 3000, math.MaxInt32} {
 				got, err := ix.Nearest(q, k, ids)
 				if err != nil || !slices.Equal(got, want[:min(k, len(want))]) {
 					t.Errorf("%v, plain %v, %d: %v (error %v), want %v", m, plain, k, got, err, want)
 				}
+			}
+			if got, err := ix.Nearest(q, math.MaxInt32, nil); err != nil || len(got) != 0 {
+				t.Errorf("the nearest of none: %v, error %v", got, err)
 			}
 			if _, err := ix.Nearest(q, 0, ids); !errors.Is(err, index.ErrQuery) {
 				t.Errorf("nearest 0: error is %v", err)
