@@ -42,11 +42,5 @@ func softmax(x *Node) *Node {
 func products(a, b *Node) *Node {
 	turned := func(x *Node) *Node { return TransposeAllAxes(x, 0, 1, 3, 2) }
 	of := func(a, b *Node) *Node { return Einsum("bhmn,bhnk->bhmk", a, b) }
-	var v *Node // the gradient of the products, which is known before those of the factors are asked for
-	aGrad := IdentityWithCustomGradient(a, func(_, _ *Node) *Node { return of(v, turned(b)) })
-	bGrad := IdentityWithCustomGradient(b, func(_, _ *Node) *Node { return of(turned(a), v) })
-	return IdentityWithCustomGradient(of(aGrad, bGrad), func(_, dy *Node) *Node {
-		v = dy
-		return dy
-	})
+	return withSlopes(a, b, of, func(v *Node) *Node { return of(v, turned(b)) }, func(v *Node) *Node { return of(turned(a), v) })
 }

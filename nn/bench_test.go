@@ -18,7 +18,7 @@ import (
 func BenchmarkProduct(b *testing.B) {
 	for _, n := range []int{128, 1024} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
-			f, err := weights(b, 1).Func(func(_ *model.Scope, in []*Node) []*Node { return []*Node{MatMul(in[0], in[1])} })
+			f, err := nntest.Weights(b, 1).Func(func(_ *model.Scope, in []*Node) []*Node { return []*Node{MatMul(in[0], in[1])} })
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func BenchmarkTrain(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t, err := nn.NewTrainer(weights(b, 1), func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
+	t, err := nn.NewTrainer(nntest.Weights(b, 1), func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
 		x := in[0]
 		for i := range 2 {
 			x = activation.Relu(layers.Dense(scope.In("hidden%d", i), x, true, 1024))

@@ -29,15 +29,20 @@ func dense(scope *model.Scope, x *Node, in, out int) (w, b *Node) {
 
 // product is x·w. The gradients that GoMLX derives for it are replaced, and what is not used is not computed.
 func product(x, w *Node) *Node {
-	var v *Node // the gradient of the product, which is known before those of the factors are asked for
-	xGrad := IdentityWithCustomGradient(x, func(_, _ *Node) *Node {
+	return withSlopes(x, w, func(x, w *Node) *Node { return Dot(x, w).Product() }, func(v *Node) *Node {
 		if small(v, w) { // as MulT, and so that gradients of this gradient are as fast
 			return product(v, Transpose(w, 0, 1))
 		}
 		return MulT(v, w)
-	})
-	wGrad := IdentityWithCustomGradient(w, func(_, _ *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
-	return IdentityWithCustomGradient(Dot(xGrad, wGrad).Product(), func(_, dy *Node) *Node {
+	}, func(v *Node) *Node { return Dot(Transpose(x, 0, 1), v).Product() })
+}
+
+// withSlopes is f(a, b), with gradients in a and b that are told from that of the result, v.
+func withSlopes(a, b *Node, f func(a, b *Node) *Node, inA, inB func(v *Node) *Node) *Node {
+	var v *Node // known before those of a and b are asked for
+	a = IdentityWithCustomGradient(a, func(_, _ *Node) *Node { return inA(v) })
+	b = IdentityWithCustomGradient(b, func(_, _ *Node) *Node { return inB(v) })
+	return IdentityWithCustomGradient(f(a, b), func(_, dy *Node) *Node {
 		v = dy
 		return dy
 	})

@@ -85,15 +85,6 @@ func TestTrain(t *testing.T) {
 	}
 }
 
-func weights(t testing.TB, seed uint64) *nn.Weights {
-	t.Helper()
-	w, err := nn.New(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // number is a model of one variable, w, from 1, whose loss is slope·w: its gradient is known.
 func number(slope float64) nn.Loss {
 	return func(scope *model.Scope, in []*Node) (*Node, nn.Metrics) {
@@ -128,7 +119,7 @@ func TestRates(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, want := weights(t, 1), 1.0
+			w, want := nntest.Weights(t, 1), 1.0
 			c.o.Steps, c.o.Every, c.o.Rate = 8, 1, 0.1
 			c.o.Optimizer = optimizer.StochasticGradientDescent().WithDecay(false)
 			c.o.Each = func(r nn.Record) error {
@@ -154,7 +145,7 @@ func TestClipDecayAverage(t *testing.T) {
 	f := feed(t, 3, nn.BatchOptions{})
 	plain := optimizer.StochasticGradientDescent().WithDecay(false)
 	// A gradient of 1000 is cut to 0.5.
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	r, err := nn.Train(ctx, w, number(1000), f, nn.Options{Steps: 1, Rate: 0.1, Clip: 0.5, Optimizer: plain})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +154,7 @@ func TestClipDecayAverage(t *testing.T) {
 		t.Errorf("w is %v after a cut gradient of %v", got, r.Last().Metrics["gradient"])
 	}
 	// A short gradient is left alone.
-	w = weights(t, 1)
+	w = nntest.Weights(t, 1)
 	if _, err := nn.Train(ctx, w, number(0.25), f, nn.Options{Steps: 1, Rate: 0.1, Clip: 0.5, Optimizer: plain}); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +162,7 @@ func TestClipDecayAverage(t *testing.T) {
 		t.Errorf("w is %v after a short gradient", got)
 	}
 	// Without a gradient, AdamW only shrinks.
-	w = weights(t, 1)
+	w = nntest.Weights(t, 1)
 	if _, err := nn.Train(ctx, w, number(0), f, nn.Options{Steps: 4, Rate: 0.1, Decay: 0.5}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +170,7 @@ func TestClipDecayAverage(t *testing.T) {
 		t.Errorf("w is %v after decay, want %v", got, want)
 	}
 	// The average follows w = 1 - 0.1·step.
-	w = weights(t, 1)
+	w = nntest.Weights(t, 1)
 	if _, err := nn.Train(ctx, w, number(1), f, nn.Options{Steps: 6, Rate: 0.1, Average: 0.5, Optimizer: plain}); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +196,7 @@ func TestClipDecayAverage(t *testing.T) {
 
 // TestTrainable holds a layer, and lets it go.
 func TestTrainable(t *testing.T) {
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	f := feed(t, 64, nn.BatchOptions{Size: 32})
 	if err := w.Init(classify, f); err != nil {
 		t.Fatal(err)
@@ -253,7 +244,7 @@ func TestSameOnAnyProcessors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := weights(t, 3)
+		w := nntest.Weights(t, 3)
 		if _, err := nn.Train(context.Background(), w, wide, f, nn.Options{Steps: 3, Clip: 1}); err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +270,7 @@ func TestGoesOn(t *testing.T) {
 	}
 	f := feed(t, 100, nn.BatchOptions{Size: 20, Seed: 4})
 	dir := t.TempDir()
-	whole := weights(t, 2)
+	whole := nntest.Weights(t, 2)
 	want, err := nn.Train(context.Background(), whole, classify, f, options(filepath.Join(dir, "whole")))
 	if err != nil {
 		t.Fatal(err)
@@ -293,11 +284,11 @@ func TestGoesOn(t *testing.T) {
 				cancel()
 			}
 		}
-		if _, err := nn.Train(ctx, weights(t, 2), classify, f, o); !errors.Is(err, context.Canceled) {
+		if _, err := nn.Train(ctx, nntest.Weights(t, 2), classify, f, o); !errors.Is(err, context.Canceled) {
 			t.Fatalf("interrupted at step %d: %v", at, err)
 		}
 	}
-	parts := weights(t, 2)
+	parts := nntest.Weights(t, 2)
 	got, err := nn.Train(context.Background(), parts, classify, f, options(path))
 	if err != nil {
 		t.Fatal(err)
@@ -318,12 +309,12 @@ func TestGoesOn(t *testing.T) {
 		}
 	}
 	// A run that is done stays done.
-	again, err := nn.Train(context.Background(), weights(t, 2), classify, f, options(path))
+	again, err := nn.Train(context.Background(), nntest.Weights(t, 2), classify, f, options(path))
 	if err != nil || again.Steps != want.Steps || again.Samples != 0 {
 		t.Errorf("a run that was done: %+v, %v", again, err)
 	}
 	// Another seed is another run.
-	if _, err := nn.Train(context.Background(), weights(t, 3), classify, f, options(path)); err == nil || !strings.Contains(err.Error(), "seed 2") {
+	if _, err := nn.Train(context.Background(), nntest.Weights(t, 3), classify, f, options(path)); err == nil || !strings.Contains(err.Error(), "seed 2") {
 		t.Errorf("another seed: %v", err)
 	}
 }
@@ -337,7 +328,7 @@ func TestPatience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	v := feed(t, 50, nn.BatchOptions{InOrder: true})
 	r, err := nn.Train(context.Background(), w, classify, f, nn.Options{Epochs: 200, Rate: 3e-2, Validation: v, Patience: 3})
 	if err != nil {
@@ -362,7 +353,7 @@ func TestDiverged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = nn.Train(context.Background(), weights(t, 1), classify, f, nn.Options{Epochs: 2})
+	_, err = nn.Train(context.Background(), nntest.Weights(t, 1), classify, f, nn.Options{Epochs: 2})
 	var d *nn.DivergedError
 	if !errors.As(err, &d) || d.Step != 4 || d.Batch != 3 || d.Epoch != 1 || !strings.Contains(err.Error(), "step 4, batch 3 of epoch 1") {
 		t.Errorf("error %v", err)
@@ -378,7 +369,7 @@ func TestErrors(t *testing.T) {
 		"Decay is 0.1":     {Decay: 0.1, Optimizer: optimizer.StochasticGradientDescent()},
 		"no variable":      {Trainable: func(string) bool { return false }},
 	} {
-		if _, err := nn.Train(ctx, weights(t, 1), classify, f, o); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := nn.Train(ctx, nntest.Weights(t, 1), classify, f, o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -392,10 +383,10 @@ func TestErrors(t *testing.T) {
 			return ReduceAllMean(Add(logits(scope, in[0]), Ones(in[0].Graph(), in[0].Shape()))), nil
 		},
 	} {
-		if _, err := nn.Train(ctx, weights(t, 1), l, f, nn.Options{}); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := nn.Train(ctx, nntest.Weights(t, 1), l, f, nn.Options{}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := nn.Evaluate(ctx, weights(t, 1), l, f); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := nn.Evaluate(ctx, nntest.Weights(t, 1), l, f); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s, evaluated: %v", name, err)
 		}
 	}
@@ -405,7 +396,7 @@ func TestErrors(t *testing.T) {
 	if _, err := nn.Batches(nn.BatchOptions{}, nn.Rows(vec.NewMatrix(3, 2)), nn.Classes([]int{1, 2})); !errors.Is(err, vec.ErrDim) {
 		t.Errorf("rows that differ: %v", err)
 	}
-	if _, _, err := weights(t, 1).Float32("/nothing"); err == nil {
+	if _, _, err := nntest.Weights(t, 1).Float32("/nothing"); err == nil {
 		t.Error("no error for a variable that is not there")
 	}
 }
@@ -462,7 +453,7 @@ func TestApply(t *testing.T) {
 	for i := range x.Data {
 		x.Data[i] = float32(i % 11)
 	}
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	f := func(scope *model.Scope, x *Node) *Node { return layers.Dense(scope.In("d"), x, false, 2) }
 	got, err := w.Apply(context.Background(), f, x)
 	if err != nil {
@@ -491,7 +482,7 @@ func TestApply(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	var b bytes.Buffer
-	_, err := nn.Train(context.Background(), weights(t, 1), classify, feed(t, 20, nn.BatchOptions{Size: 10}), nn.Options{Epochs: 3, Log: &b})
+	_, err := nn.Train(context.Background(), nntest.Weights(t, 1), classify, feed(t, 20, nn.BatchOptions{Size: 10}), nn.Options{Epochs: 3, Log: &b})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -521,7 +512,7 @@ func TestFGSM(t *testing.T) {
 		}
 		return sum
 	}
-	ctx, w := context.Background(), weights(t, 1)
+	ctx, w := context.Background(), nntest.Weights(t, 1)
 	moved, err := nn.FGSM(ctx, w, linear, x, y, 0.25, -100, 100)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 
 // TestLayerNorm: values and gradients are those of GoMLX's.
 func TestLayerNorm(t *testing.T) {
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	f, err := w.Func(func(scope *model.Scope, in []*Node) []*Node {
 		out := func(name string, y *Node) []*Node {
 			at := []*Node{in[0]}

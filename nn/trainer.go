@@ -34,6 +34,22 @@ func Learning(scope *model.Scope, g *Graph) []*model.Variable {
 	return out
 }
 
+// Only has an optimizer move those of Learning's variables that moves says, by their gradients of all; the others stay.
+func Only(o Optimizer, scope *model.Scope, gradients []*Node, dtype dtypes.DType, moves func(*model.Variable) bool) {
+	var mine []*Node
+	for i, v := range Learning(scope, gradients[0].Graph()) {
+		if moves(v) {
+			mine = append(mine, gradients[i])
+			continue
+		}
+		v.Trainable = false // the optimizer looks for those that it has gradients of
+		defer func() { v.Trainable = true }()
+	}
+	if len(mine) > 0 {
+		o.UpdateGraphWithGradients(scope, mine, dtype)
+	}
+}
+
 // Trainer takes one step at a time, for those who want a loop of their own, such as two losses in turn. Train is what
 // most want.
 type Trainer struct {

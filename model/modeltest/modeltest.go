@@ -92,15 +92,6 @@ func (m Model) feed(t *testing.T, seed uint64) nn.Feed {
 	return f
 }
 
-func weights(t *testing.T, seed uint64) *nn.Weights {
-	t.Helper()
-	w, err := nn.New(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // train takes some steps, and fails the test if they fail.
 func (m Model) train(t *testing.T, w *nn.Weights, o nn.Options) *nn.Report {
 	t.Helper()
@@ -112,7 +103,7 @@ func (m Model) train(t *testing.T, w *nn.Weights, o nn.Options) *nn.Report {
 }
 
 func (m Model) shapes(t *testing.T) {
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	f, err := w.Func(m.Outputs)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +128,7 @@ func (m Model) shapes(t *testing.T) {
 }
 
 func (m Model) gradients(t *testing.T) {
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	sizes, err := nntest.Sizes(w, m.Loss, m.feed(t, 1), 8, m.Learn)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +161,7 @@ func (m Model) gradients(t *testing.T) {
 }
 
 func (m Model) byHeart(t *testing.T) {
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	m.train(t, w, m.Learn)
 	got, err := nn.Evaluate(context.Background(), w, m.Loss, m.feed(t, 1))
 	if err != nil {
@@ -194,7 +185,7 @@ func (m Model) few(steps int) nn.Options {
 }
 
 func (m Model) seeds(t *testing.T) {
-	a, b, c := weights(t, 5), weights(t, 5), weights(t, 6)
+	a, b, c := nntest.Weights(t, 5), nntest.Weights(t, 5), nntest.Weights(t, 6)
 	for _, w := range []*nn.Weights{a, b, c} {
 		m.train(t, w, m.few(4))
 	}
@@ -207,7 +198,7 @@ func (m Model) seeds(t *testing.T) {
 }
 
 func (m Model) saveAndLoad(t *testing.T) {
-	w := weights(t, 7)
+	w := nntest.Weights(t, 7)
 	m.train(t, w, m.few(2))
 	path := filepath.Join(t.TempDir(), "model")
 	if err := w.Save(path); err != nil {
@@ -240,10 +231,10 @@ func (m Model) saveAndLoad(t *testing.T) {
 
 func (m Model) interrupted(t *testing.T) {
 	o := m.few(6)
-	whole := weights(t, 8)
+	whole := nntest.Weights(t, 8)
 	m.train(t, whole, o)
 	o.Checkpoint = filepath.Join(t.TempDir(), "training")
-	first := weights(t, 8)
+	first := nntest.Weights(t, 8)
 	stop := o
 	stop.Each = func(r nn.Record) error {
 		if r.Step == 3 {
@@ -254,7 +245,7 @@ func (m Model) interrupted(t *testing.T) {
 	if _, err := nn.Train(context.Background(), first, m.Loss, m.feed(t, 1), stop); !errors.Is(err, errInterrupted) {
 		t.Fatal(err)
 	}
-	second := weights(t, 8)
+	second := nntest.Weights(t, 8)
 	m.train(t, second, o)
 	if err := Same(whole, second); err != nil {
 		t.Error(err)

@@ -40,7 +40,7 @@ func TestDefaults(t *testing.T) {
 	if got := New(7, Options{}).o; got != (Options{Latents: 10, Values: 10, Width: 64, Lambda: 0.01}) {
 		t.Errorf("%+v", got)
 	}
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	for _, o := range []Options{{Latents: -1}, {Values: 257}, {Values: -1}, {Width: -2}, {Lambda: math.NaN()}, {Lambda: -1}} {
 		if _, err := w.Apply(t.Context(), New(3, o).Latents, nntest.Bits(2, 3, 1)); err == nil || !strings.Contains(err.Error(), "qlae") {
 			t.Errorf("%+v: %v", o, err)
@@ -51,20 +51,11 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func weights(t *testing.T, seed uint64) *nn.Weights {
-	t.Helper()
-	w, err := nn.New(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // quantize runs Quantize alone over z, with these codebooks; nil leaves them as they start.
 func quantize(t *testing.T, o Options, z vec.Matrix, books []float32) vec.Matrix {
 	t.Helper()
 	m := New(1, o)
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	if _, err := w.Apply(t.Context(), m.Quantize, z); err != nil { // makes the variable
 		t.Fatal(err)
 	}
@@ -161,7 +152,7 @@ func TestCodebookGradient(t *testing.T) {
 	const n, latents, values, lambda = 16, 3, 4, 0.3
 	m := New(5, Options{Latents: latents, Values: values, Width: 8, Lambda: lambda})
 	x := nntest.Bits(n, 5, 3)
-	w := weights(t, 4)
+	w := nntest.Weights(t, 4)
 	f, err := w.Func(func(scope *model.Scope, in []*Node) []*Node {
 		l, _ := m.Loss(scope, in)
 		v := scope.Store().GetVariable("/latent/values").NodeValue(l.Graph())
@@ -213,7 +204,7 @@ func TestLoss(t *testing.T) {
 	for i := range x.Data {
 		x.Data[i] = 0.1 + 0.7*x.Data[i] // numbers between 0 and 1, too
 	}
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	feed, err := nn.Batches(nn.BatchOptions{Size: 10, InOrder: true}, nn.Rows(x))
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +239,7 @@ func TestLoss(t *testing.T) {
 func TestDecay(t *testing.T) {
 	m := New(12, Options{Latents: 4, Values: 5, Width: 16})
 	norms := func(decay float64) map[string]float64 {
-		w := weights(t, 1)
+		w := nntest.Weights(t, 1)
 		feed, err := nn.Batches(nn.BatchOptions{Size: 32}, nn.Rows(nntest.Bits(64, 12, 1)))
 		if err != nil {
 			t.Fatal(err)
@@ -287,7 +278,7 @@ func TestCodec(t *testing.T) {
 	for _, global := range []bool{false, true} {
 		m := New(12, Options{Latents: 5, Values: 6, Width: 16, Global: global})
 		x := nntest.Bits(500, 12, 1)
-		w := weights(t, 1)
+		w := nntest.Weights(t, 1)
 		feed, err := nn.Batches(nn.BatchOptions{Size: 32}, nn.Rows(x))
 		if err != nil {
 			t.Fatal(err)
@@ -330,7 +321,7 @@ func TestCodec(t *testing.T) {
 		if len(used) < 2 {
 			t.Error("the first latent takes one value only: the test shows little")
 		}
-		if _, err := New(12, Options{Latents: 5}).Codec(weights(t, 1)); err == nil {
+		if _, err := New(12, Options{Latents: 5}).Codec(nntest.Weights(t, 1)); err == nil {
 			t.Error("a codec of weights that are not there")
 		}
 		if _, err := New(12, Options{Latents: 6, Values: 6}).Codec(w); err == nil {

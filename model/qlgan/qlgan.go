@@ -234,20 +234,10 @@ type players struct{ critic, generator nn.Optimizer }
 
 // UpdateGraphWithGradients implements nn.Optimizer.
 func (p players) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, dtype dtypes.DType) {
-	g := gradients[0].Graph()
-	ours := nn.VariantOf(scope, g) == generatorTurn
-	var mine []*Node
-	for i, v := range nn.Learning(scope, g) {
-		if strings.Contains(v.Path(), "/critic/") != ours {
-			mine = append(mine, gradients[i])
-			continue
-		}
-		v.Trainable = false
-		defer func() { v.Trainable = true }()
-	}
+	ours := nn.VariantOf(scope, gradients[0].Graph()) == generatorTurn
 	turn := p.critic
 	if ours {
 		turn = p.generator
 	}
-	turn.UpdateGraphWithGradients(scope, mine, dtype)
+	nn.Only(turn, scope, gradients, dtype, func(v *model.Variable) bool { return strings.Contains(v.Path(), "/critic/") != ours })
 }

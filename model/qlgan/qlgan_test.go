@@ -56,28 +56,19 @@ func TestDefaults(t *testing.T) {
 	for _, o := range []Options{{Latents: -1}, {Values: 257}, {Values: -1}, {Width: -2}, {Noise: -1}, {CriticSteps: -1}, {CriticSteps: -9},
 		{Lambda: math.NaN()}, {Penalty: -1}, {Information: -1}} {
 		m := New(3, o)
-		if _, err := m.Train(t.Context(), weights(t, 1), feed, nn.Options{Steps: 1}); err == nil || !strings.Contains(err.Error(), "qlgan") {
+		if _, err := m.Train(t.Context(), nntest.Weights(t, 1), feed, nn.Options{Steps: 1}); err == nil || !strings.Contains(err.Error(), "qlgan") {
 			t.Errorf("%+v: training: %v", o, err)
 		}
-		if _, err := weights(t, 1).Apply(t.Context(), m.Latents, nntest.Bits(2, 3, 1)); err == nil || !strings.Contains(err.Error(), "qlgan") {
+		if _, err := nntest.Weights(t, 1).Apply(t.Context(), m.Latents, nntest.Bits(2, 3, 1)); err == nil || !strings.Contains(err.Error(), "qlgan") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	if _, err := weights(t, 1).Apply(t.Context(), New(4, Options{}).Latents, nntest.Bits(2, 3, 1)); err == nil {
+	if _, err := nntest.Weights(t, 1).Apply(t.Context(), New(4, Options{}).Latents, nntest.Bits(2, 3, 1)); err == nil {
 		t.Error("rows of 3 numbers passed for 4")
 	}
-	if _, err := weights(t, 1).Apply(t.Context(), New(4, Options{Noise: 2}).Generate, nntest.Bits(2, 11, 1)); err == nil {
+	if _, err := nntest.Weights(t, 1).Apply(t.Context(), New(4, Options{Noise: 2}).Generate, nntest.Bits(2, 11, 1)); err == nil {
 		t.Error("11 latents and noise passed for 10 or 12")
 	}
-}
-
-func weights(t *testing.T, seed uint64) *nn.Weights {
-	t.Helper()
-	w, err := nn.New(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
 }
 
 func batches(t *testing.T, x vec.Matrix, size int) nn.Feed {
@@ -125,7 +116,7 @@ func TestPenalty(t *testing.T) {
 func TestCriticGradient(t *testing.T) {
 	const n, columns = 7, 5
 	m := New(columns, Options{Latents: 2, Values: 3, Width: 6})
-	w := weights(t, 3)
+	w := nntest.Weights(t, 3)
 	x := make([]float64, n*columns)
 	for i, v := range nntest.Random(n, columns, 4).Data {
 		x[i] = float64(v)
@@ -205,7 +196,7 @@ func TestCriticGradient(t *testing.T) {
 func TestLoss(t *testing.T) {
 	const n, columns, information, weight, lambda = 6, 5, 3, 2, 0.5
 	m := New(columns, Options{Latents: 2, Values: 3, Width: 8, Information: information, Penalty: weight, Lambda: lambda})
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	x, at := nntest.Bits(n, columns, 1), nntest.Bits(n, 1, 2)
 	for i := range at.Data {
 		at.Data[i] = 0.2 + 0.5*at.Data[i]
@@ -281,7 +272,7 @@ func TestLoss(t *testing.T) {
 func TestSample(t *testing.T) {
 	const n, latents, values = 3000, 2, 5
 	m := New(4, Options{Latents: latents, Values: values})
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	f, err := w.Func(func(scope *model.Scope, in []*Node) []*Node {
 		z := m.Sample(scope, in[0].Graph(), n)
 		v := scope.Store().GetVariable("/latent/values").NodeValue(z.Graph())
@@ -345,7 +336,7 @@ func TestTurns(t *testing.T) {
 		}
 		return out
 	}
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	tr, err := nn.NewTrainer(w, m.Loss, nn.Options{Optimizer: Optimizer(0.1)})
 	if err != nil {
 		t.Fatal(err)
@@ -379,7 +370,7 @@ func TestTurns(t *testing.T) {
 // TestNoise: rows made of latents alone are those of noise 0, and noise changes them.
 func TestNoise(t *testing.T) {
 	m := New(6, Options{Latents: 3, Noise: 2})
-	w := weights(t, 1)
+	w := nntest.Weights(t, 1)
 	z := nntest.Random(4, 5, 1)
 	alone, without := vec.NewMatrix(4, 3), vec.NewMatrix(4, 5)
 	for i := range 4 {

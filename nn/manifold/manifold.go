@@ -139,25 +139,19 @@ func (o SGD) UpdateGraphWithGradients(scope *model.Scope, gradients []*Node, dty
 		panic(fmt.Errorf("manifold: a momentum of %v; want at least 0 and less than 1", o.Momentum))
 	}
 	g := gradients[0].Graph()
-	var free []*Node
+	free := map[*model.Variable]bool{}
 	for i, v := range nn.Learning(scope, g) {
 		kind := o.On(v.Path())
 		check(kind, v.Shape(), "variable "+v.Path())
-		if kind == Free {
-			free = append(free, gradients[i])
-			continue
+		if free[v] = kind == Free; !free[v] {
+			o.step(scope, kind, v, gradients[i], dtype)
 		}
-		o.step(scope, kind, v, gradients[i], dtype)
-		v.Trainable = false // Rest looks for those that it has gradients of
-		defer func() { v.Trainable = true }()
 	}
-	if len(free) > 0 {
-		rest := o.Rest
-		if rest == nil {
-			rest = optimizer.StochasticGradientDescent().WithDecay(false)
-		}
-		rest.UpdateGraphWithGradients(scope, free, dtype)
+	rest := o.Rest
+	if rest == nil {
+		rest = optimizer.StochasticGradientDescent().WithDecay(false)
 	}
+	nn.Only(rest, scope, gradients, dtype, func(v *model.Variable) bool { return free[v] })
 }
 
 func (o SGD) step(scope *model.Scope, kind Kind, v *model.Variable, d *Node, dtype dtypes.DType) {

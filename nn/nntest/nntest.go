@@ -100,6 +100,16 @@ func GradientsAs(t testing.TB, f, smooth func(in []*Node) *Node, inputs ...vec.M
 	}
 }
 
+// Weights returns new weights.
+func Weights(t testing.TB, seed uint64) *nn.Weights {
+	t.Helper()
+	w, err := nn.New(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // scalar is the sum of y with fixed weights, all different.
 func scalar(y *Node) *Node {
 	if y.IsScalar() {
