@@ -119,14 +119,12 @@ func scans(ctx context.Context, spec string, x vec.Matrix, keep func(way string,
 	scorer, dst := codec.Scorer(vec.Euclidean, random(1, x.Cols).Data), make([]float32, x.Rows)
 	keep("scan", time(func() { scorer.Distances(dst, codes) }))
 	keep("gather", time(func() { scorer.DistancesAt(dst, codes, ids) }))
-	blocked, ok := codec.(quantize.Blocked)
-	if size := quantize.BlockRows(codec); ok && size > 0 {
-		whole := (x.Rows + size - 1) / size * size
-		blocks, dst := make([]byte, whole*codec.CodeSize()), make([]float32, whole)
+	if as := quantize.NewLayout(codec); as.Blocks() {
+		blocks, dst := []byte(nil), make([]float32, as.Whole(x.Rows))
 		for i := range x.Rows {
-			blocked.Put(blocks, i, codes[i*codec.CodeSize():][:codec.CodeSize()])
+			blocks = as.Append(blocks, i, codes[i*codec.CodeSize():][:codec.CodeSize()])
 		}
-		keep("blocks", time(func() { scorer.(quantize.BlockScorer).BlockDistances(dst, blocks) }))
+		keep("blocks", time(func() { as.Distances(scorer, dst, blocks, 0, x.Rows) }))
 	}
 	return nil
 }
