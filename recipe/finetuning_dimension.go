@@ -68,10 +68,11 @@ const (
 
 // finetuned is what one seed found of one task.
 type finetuned struct {
-	whole []float64               // score of full fine-tuning, by checkpoint
-	probe float64                 // of the head alone, from the last checkpoint
-	found [][]*subspace.Dimension // by checkpoint, method
-	bits  struct {
+	fraction float64                 // of full fine-tuning that was asked for
+	whole    []float64               // score of full fine-tuning, by checkpoint
+	probe    float64                 // of the head alone, from the last checkpoint
+	found    [][]*subspace.Dimension // by checkpoint, method
+	bits     struct {
 		d                            int
 		trainError, testError, bound float64
 	}
@@ -134,7 +135,7 @@ func (f *finetuning) run(ctx context.Context, seed uint64) (*finetuned, error) {
 		return nil, err
 	}
 	defer trainer.Close()
-	out := &finetuned{}
+	out := &finetuned{fraction: f.fraction}
 	step := 0
 	for i, until := range f.checkpoints {
 		for ; step < until; step++ {
@@ -268,7 +269,7 @@ func finetuningEvidence(e *Env, names []string, results [][]*finetuned) *Evidenc
 			chart.Series = append(chart.Series, report.Series{Name: finetuningMethods[m].name})
 		}
 		curves := report.Lines{Title: "Fine-tuning in subspaces, from the last checkpoint: " + names[i], X: "dimensions", Y: "of full fine-tuning", LogX: true,
-			Marks: []report.Mark{{At: []float64{0.75, 0.9, 0.9}[i], Label: "target", Horizontal: true}}}
+			Marks: []report.Mark{{At: task[0].fraction, Label: "target", Horizontal: true}}}
 		for c := range last + 1 {
 			var whole Figures
 			row := make([]Figures, len(finetuningMethods))
