@@ -1,3 +1,3 @@
 package nn
 
-var SoftmaxForTest, ProductsForTest = softmax, products
+var SoftmaxForTest, ProductsForTest, StandardForTest = softmax, products, standard

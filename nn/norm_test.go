@@ -13,8 +13,9 @@ import (
 	"github.com/latent-go/latent/nn/nntest"
 )
 
-// TestLayerNorm: values and gradients are those of GoMLX's.
+// TestLayerNorm: gradients are those of differences, values and gradients those of GoMLX's.
 func TestLayerNorm(t *testing.T) {
+	nntest.Gradients(t, func(in []*Node) *Node { return nn.StandardForTest(in[0]) }, nntest.Random(6, 9, 1))
 	w := nntest.Weights(t, 1)
 	f, err := w.Func(func(scope *model.Scope, in []*Node) []*Node {
 		out := func(name string, y *Node) []*Node {
