@@ -11,6 +11,8 @@ func scoreFast(o op, dst, q, rows []float32, ids []uint32) bool { return false }
 func encodeFast(f Format, dst []byte, v []float32) int   { return 0 }
 func decodeFast(f Format, dst []float32, row []byte) int { return 0 }
 
+func prefetch(p *byte, n int) {}
+
 // Never called, as the flags are false: these let one text of each kernel compile everywhere.
 
 func dotAVX2(a, b []float32) float32                                          { panic("vec: no AVX2") }

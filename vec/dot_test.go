@@ -466,3 +466,14 @@ func FuzzCodes(f *testing.F) {
 		}
 	})
 }
+
+func TestPrefetch(t *testing.T) {
+	x := []uint32{1, 2, 3}
+	Prefetch(x)
+	Prefetch(x[:0])
+	Prefetch([]struct{}{{}})
+	Prefetch[byte](nil)
+	if x[0] != 1 || x[1] != 2 || x[2] != 3 {
+		t.Errorf("prefetching changed %v", x)
+	}
+}

@@ -324,6 +324,11 @@ func encodeBFloat16AVX2(dst *byte, src *float32, n int)
 //go:noescape
 func loadsAVX512(a []float32, b []float32) float32
 
+// prefetch asks for the lines of n bytes, 1 or more.
+//
+//go:noescape
+func prefetch(p *byte, n int)
+
 // planeHammingsAVX2 writes to dst the weighted differences of the planes and each row.
 //
 //go:noescape

@@ -19055,6 +19055,20 @@ done928:
 	MOVSS  X0, ret+48(FP)
 	RET
 
+// func prefetch(p *byte, n int)
+// Requires: MMX+
+TEXT ·prefetch(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ n+8(FP), CX
+	ADDQ AX, CX
+
+again:
+	PREFETCHT0 (AX)
+	ADDQ       $0x40, AX
+	CMPQ       AX, CX
+	JLT        again
+	RET
+
 // func planeHammingsAVX2(dst []int32, planes *byte, size int, rows *byte, stride int, ids *uint32)
 // Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·planeHammingsAVX2(SB), NOSPLIT, $8-64

@@ -140,14 +140,12 @@ func (s *searcher) heal(slot uint32, level int) []uint32 {
 	ix := s.ix
 	room := ix.room(level)
 	s.fresh()
-	s.seen[slot] = s.round
+	s.unseen([]uint32{slot})
 	var near, through []uint32
 	look := func(at uint32) {
-		for _, v := range ix.list(at, level) {
-			if s.seen[v] == s.round {
-				continue
-			}
-			s.seen[v] = s.round
+		from := len(s.met)
+		s.unseen(ix.links(at, level))
+		for _, v := range s.met[from:] {
 			if ix.isBuried(v) {
 				through = append(through, v)
 			} else {

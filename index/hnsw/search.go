@@ -85,11 +85,11 @@ type searcher struct {
 	scorer   quantize.Scorer // of the vector searched for
 	stored   quantize.Scorer // of a stored vector, when links are chosen
 	row      []float32       // a stored vector, decoded
-	seen     []uint8         // by slot: round, if met in this walk
-	round    uint8
-	near     []uint64 // the nearest met so far, ascending
-	open     []uint64 // a heap of those whose links are to be looked at, where near cannot hold them
-	next     []uint32 // slots to measure
+	seen     []uint64        // a bit a slot: met in this walk; bits, so that those of a million stay in the cache
+	met      []uint32        // the slots met
+	near     []uint64        // the nearest met so far, ascending
+	open     []uint64        // a heap of those whose links are to be looked at, where near cannot hold them
+	next     []uint32        // slots to measure
 	dist     []float32
 	measured int
 
@@ -142,19 +142,18 @@ func distanceOf(key uint64) float32 {
 func (s *searcher) begin(v []float32) {
 	s.scorer.Reset(v)
 	s.measured = 0
-	if len(s.seen) < s.ix.n {
-		s.seen = make([]uint8, len(s.ix.ids))
-		s.round = 0
+	if 64*len(s.seen) < s.ix.n {
+		s.seen = make([]uint64, (len(s.ix.ids)+63)/64)
+		s.met = s.met[:0]
 	}
 }
 
-// fresh begins a walk: nothing is seen yet.
+// fresh begins a walk: nothing is met yet.
 func (s *searcher) fresh() {
-	s.round++
-	if s.round == 0 {
-		clear(s.seen)
-		s.round = 1
+	for _, v := range s.met {
+		s.seen[v>>6] = 0
 	}
+	s.met = s.met[:0]
 }
 
 // measure writes the distances to the slots to s.dist.
@@ -191,23 +190,21 @@ func (s *searcher) descend(at uint64, from, to int) uint64 {
 	return at
 }
 
-// unseen appends to next, which has room, those of the links that this walk has not met, and notes them as met.
-func (s *searcher) unseen(next, links []uint32) []uint32 {
-	seen, round, n := s.seen, s.round, len(next)
-	next = next[:n+len(links)]
+// unseen appends to met those of the links that this walk has not met, and notes them as met.
+func (s *searcher) unseen(links []uint32) {
+	seen, n := s.seen, len(s.met)
+	s.met = slices.Grow(s.met, len(links))
+	met := s.met[:n+len(links)]
 	for _, v := range links {
 		if v == none {
 			break
 		}
-		next[n] = v
-		was := 0
-		if seen[v] != round {
-			was = 1
-		}
-		seen[v] = round
-		n += was
+		met[n] = v
+		w := &seen[v>>6]
+		n += int(^*w >> (v & 63) & 1)
+		*w |= 1 << (v & 63)
 	}
-	return next[:n]
+	s.met = met[:n]
 }
 
 // walk returns the ef nearest nodes it meets on a layer, from start on, nearest first: algorithm 2, with the links of
@@ -215,22 +212,23 @@ func (s *searcher) unseen(next, links []uint32) []uint32 {
 // serves for both; the mark is on those done.
 func (s *searcher) walk(ctx context.Context, start uint64, level, ef int) []uint64 {
 	s.fresh()
-	s.seen[slotOf(start)] = s.round
+	s.unseen([]uint32{slotOf(start)})
 	if cap(s.near) < ef {
 		s.near = make([]uint64, 0, ef)
 	}
 	near := append(s.near[:0], start)
 	done := ctx.Done()
 	for at := 0; at < len(near); {
-		next := s.next[:0]
-		for at < len(near) && len(next) < gather {
+		from := len(s.met)
+		for at < len(near) && len(s.met)-from < gather {
 			if near[at]&mark == 0 {
 				slot := slotOf(near[at])
 				near[at] |= mark
-				next = s.unseen(next, s.ix.links(slot, level))
+				s.unseen(s.ix.links(slot, level))
 			}
 			at++
 		}
+		next := s.met[from:]
 		if len(next) > 0 {
 			dist := s.measure(next)
 			for i, v := range next {
@@ -246,6 +244,7 @@ func (s *searcher) walk(ctx context.Context, start uint64, level, ef int) []uint
 				copy(near[p+1:], near[p:])
 				near[p] = k
 				at = min(at, p)
+				vec.Prefetch(s.ix.links(v, level)) // soon to be looked at, if nothing nearer comes
 			}
 			if done != nil && stopped(done) {
 				break
@@ -294,7 +293,7 @@ func (s *searcher) walkWhere(ctx context.Context, start uint64, level, ef int, w
 // measure all of them that n nodes have costs less than to go on.
 func (s *searcher) walkWithin(ctx context.Context, start uint64, level, ef, n int, want func(slot uint32) bool) (found []uint64, enough bool) {
 	s.fresh()
-	s.seen[slotOf(start)] = s.round
+	s.unseen([]uint32{slotOf(start)})
 	near, open := s.near[:0], append(s.open[:0], start)
 	asked, wanted := 1, 0
 	if want(slotOf(start)) {
@@ -309,7 +308,9 @@ func (s *searcher) walkWithin(ctx context.Context, start uint64, level, ef, n in
 		if len(near) == ef && k > near[ef-1] {
 			break
 		}
-		next := s.unseen(s.next[:0], s.ix.links(slotOf(k), level))
+		from := len(s.met)
+		s.unseen(s.ix.links(slotOf(k), level))
+		next := s.met[from:]
 		if len(next) == 0 {
 			continue
 		}
@@ -320,6 +321,7 @@ func (s *searcher) walkWithin(ctx context.Context, start uint64, level, ef, n in
 				continue
 			}
 			open = pushMin(open, k)
+			vec.Prefetch(s.ix.links(v, level))
 			asked++
 			if want(v) {
 				wanted++

@@ -65,6 +65,7 @@ func main() {
 	integerKernels()
 	conversions()
 	loads()
+	prefetch()
 	planeHammings(avx2)
 	planeHammings(avx512)
 	Generate()
@@ -95,6 +96,20 @@ func loads() {
 	VXORPS(s, s, s)
 	VZEROUPPER()
 	Store(s, ReturnIndex(0))
+	RET()
+}
+
+func prefetch() {
+	TEXT("prefetch", 4, "func(p *byte, n int)")
+	Pragma("noescape")
+	Doc("prefetch asks for the lines of n bytes, 1 or more.")
+	p, end := Load(Param("p"), GP64()), Load(Param("n"), GP64())
+	ADDQ(p, end)
+	Label("again")
+	PREFETCHT0(operand.Mem{Base: p})
+	ADDQ(operand.U8(64), p)
+	CMPQ(p, end)
+	JLT(operand.LabelRef("again"))
 	RET()
 }
 
