@@ -16,6 +16,7 @@ import (
 
 	"github.com/latent-go/latent/artifact"
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/internal/pages"
 	"github.com/latent-go/latent/neighbors"
 	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/vec"
@@ -143,6 +144,7 @@ func (ix *Index) encode(ctx context.Context, codes []byte, x vec.Matrix) error {
 func (ix *Index) publish(ids []uint32, codes []byte) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.codes = pages.Grown(ix.codes, ix.as.Bytes(len(ix.ids)+len(ids)))[:len(ix.codes)]
 	for i, id := range ids {
 		code := codes[i*ix.size : (i+1)*ix.size]
 		if row, used := ix.row(id); used {
