@@ -69,6 +69,8 @@ type Query struct {
 	// Rerank is how many candidates to fetch for each neighbour where full vectors re-rank what codes find (package plan). 0
 	// leaves it to the index; one without full vectors ignores it.
 	Rerank int
+	// AnyOrder says that the hits need not be sorted, because the caller does that: an index may save the time.
+	AnyOrder bool
 	// Keep, if not nil, says which IDs may be returned. It is called from the goroutine of the search.
 	Keep func(id uint32) bool
 }

@@ -284,6 +284,7 @@ func (ix *Index) prepare(x vec.Matrix, q index.Query) (vec.Matrix, index.Query, 
 			rerank = q.Rerank
 		}
 		q.K *= rerank
+		q.AnyOrder = true // Nearest sorts them
 	}
 	return y, q, nil
 }

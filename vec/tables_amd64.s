@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func tableSums4AVX512(dst *float32, tables *byte, blocks *byte, pairs int, n int, scale float32, base float32)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, FMA3
+// Requires: AVX, AVX2, AVX512BW, AVX512F, FMA3, MMX+
 TEXT ·tableSums4AVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         tables+8(FP), CX
@@ -31,23 +31,24 @@ block:
 	JLT    rest
 
 loop:
-	VMOVDQU8 (DX), Z7
-	VMOVDQU8 (DI), Z8
-	VPSRLW   $0x04, Z7, Z9
-	VPANDD   Z2, Z7, Z7
-	VPANDD   Z2, Z9, Z9
-	VPSHUFB  Z7, Z8, Z7
-	VPADDW   Z7, Z3, Z3
-	VPSRLW   $0x08, Z7, Z7
-	VPADDW   Z7, Z4, Z4
-	VPSHUFB  Z9, Z8, Z9
-	VPADDW   Z9, Z5, Z5
-	VPSRLW   $0x08, Z9, Z9
-	VPADDW   Z9, Z6, Z6
-	ADDQ     $0x40, DX
-	ADDQ     $0x40, DI
-	SUBQ     $0x02, R8
-	JGE      loop
+	PREFETCHT0 512(DX)
+	VMOVDQU8   (DX), Z7
+	VMOVDQU8   (DI), Z8
+	VPSRLW     $0x04, Z7, Z9
+	VPANDD     Z2, Z7, Z7
+	VPANDD     Z2, Z9, Z9
+	VPSHUFB    Z7, Z8, Z7
+	VPADDW     Z7, Z3, Z3
+	VPSRLW     $0x08, Z7, Z7
+	VPADDW     Z7, Z4, Z4
+	VPSHUFB    Z9, Z8, Z9
+	VPADDW     Z9, Z5, Z5
+	VPSRLW     $0x08, Z9, Z9
+	VPADDW     Z9, Z6, Z6
+	ADDQ       $0x40, DX
+	ADDQ       $0x40, DI
+	SUBQ       $0x02, R8
+	JGE        loop
 
 rest:
 	ADDQ    $0x02, R8
@@ -117,7 +118,7 @@ done:
 	RET
 
 // func tableSums4AVX2(dst *float32, tables *byte, blocks *byte, pairs int, n int, scale float32, base float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tableSums4AVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         tables+8(FP), CX
@@ -143,23 +144,24 @@ block:
 	JLT   rest
 
 loop:
-	VMOVDQU (DX), Y7
-	VMOVDQU (DI), Y8
-	VPSRLW  $0x04, Y7, Y9
-	VPAND   Y2, Y7, Y7
-	VPAND   Y2, Y9, Y9
-	VPSHUFB Y7, Y8, Y7
-	VPADDW  Y7, Y3, Y3
-	VPSRLW  $0x08, Y7, Y7
-	VPADDW  Y7, Y4, Y4
-	VPSHUFB Y9, Y8, Y9
-	VPADDW  Y9, Y5, Y5
-	VPSRLW  $0x08, Y9, Y9
-	VPADDW  Y9, Y6, Y6
-	ADDQ    $0x20, DX
-	ADDQ    $0x20, DI
-	SUBQ    $0x01, R8
-	JGE     loop
+	PREFETCHT0 512(DX)
+	VMOVDQU    (DX), Y7
+	VMOVDQU    (DI), Y8
+	VPSRLW     $0x04, Y7, Y9
+	VPAND      Y2, Y7, Y7
+	VPAND      Y2, Y9, Y9
+	VPSHUFB    Y7, Y8, Y7
+	VPADDW     Y7, Y3, Y3
+	VPSRLW     $0x08, Y7, Y7
+	VPADDW     Y7, Y4, Y4
+	VPSHUFB    Y9, Y8, Y9
+	VPADDW     Y9, Y5, Y5
+	VPSRLW     $0x08, Y9, Y9
+	VPADDW     Y9, Y6, Y6
+	ADDQ       $0x20, DX
+	ADDQ       $0x20, DI
+	SUBQ       $0x01, R8
+	JGE        loop
 
 rest:
 	VPSLLW       $0x08, Y4, Y7
@@ -267,4 +269,17 @@ loop:
 	DECQ         BX
 	JNE          loop
 	VZEROUPPER
+	RET
+
+// func prefetchLines(p *byte, n int)
+// Requires: MMX+
+TEXT ·prefetchLines(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ n+8(FP), CX
+
+loop:
+	PREFETCHT0 (AX)
+	ADDQ       $+64, AX
+	DECQ       CX
+	JNE        loop
 	RET

@@ -18,14 +18,14 @@ type TopK struct {
 	at   []uint32
 }
 
-// few is the largest k of a heap. Beyond it, gathering up to 2k and cutting them to k again takes less time.
-const few = 32
+// few is the largest k of a heap. Beyond it, gathering 2k and more and cutting them to k again takes less time.
+const few = 16
 
 // NewTopK returns a TopK for k neighbours, at least 1. All memory is taken at once.
 func NewTopK(k int) *TopK {
 	room := k
 	if k > few {
-		room = 2 * k
+		room = 2*k + pushBlock
 	}
 	return &TopK{k: k, keys: make([]uint64, 0, room), last: math.MaxUint64}
 }
@@ -48,7 +48,7 @@ func (t *TopK) Reset() { t.keys, t.last = t.keys[:0], math.MaxUint64 }
 // Len is how many neighbours are kept.
 func (t *TopK) Len() int { return min(len(t.keys), t.k) }
 
-// Bound returns a distance beyond which nothing is kept: that of the k-th neighbour, or for k beyond 32 of one not much
+// Bound returns a distance beyond which nothing is kept: that of the k-th neighbour, or for k beyond 16 of one not much
 // farther; +Inf until there are k.
 func (t *TopK) Bound() float32 {
 	switch {
@@ -57,7 +57,7 @@ func (t *TopK) Bound() float32 {
 	case t.k <= few:
 		return keyDistance(t.keys[0])
 	case t.last == math.MaxUint64:
-		t.cut()
+		t.trim()
 	}
 	return keyDistance(t.last)
 }
@@ -71,6 +71,43 @@ func (t *TopK) cut() {
 	}
 }
 
+// trim drops most of many but the k nearest.
+func (t *TopK) trim() {
+	if hasAVX512 && len(t.keys) > t.k {
+		if n, last := nearly(t.keys, t.k); n > 0 {
+			t.keys, t.last = t.keys[:n], last
+			return
+		}
+	}
+	t.cut()
+}
+
+// nearly puts the n least of a first, k ≤ n ≤ 9/8 k, and returns n and a number above these and not above the others. It
+// looks for that number by interpolation; if it does not find one soon, n is 0.
+func nearly(a []uint64, k int) (n int, above uint64) {
+	lo, hi := keyRangeAVX512(&a[0], len(a))
+	below, most := 0, len(a) // of a, less than lo, and than hi or so
+	for round := range 12 {
+		share := 0.5
+		if round%3 < 2 {
+			share = (float64(k)*17/16 - float64(below)) / float64(most-below)
+		}
+		pivot := lo + max(1, uint64(share*float64(hi-lo)))
+		if pivot >= hi {
+			break
+		}
+		switch n := countBelowAVX512(&a[0], len(a), pivot); {
+		case n < k:
+			lo, below = pivot, n
+		case n > k+k/8:
+			hi, most = pivot, n
+		default:
+			return keepBelowAVX512(&a[0], len(a), pivot), pivot
+		}
+	}
+	return 0, 0
+}
+
 // Push shows one neighbour, and says whether it is kept for now.
 func (t *TopK) Push(distance float32, id uint32) bool {
 	if distance != distance {
@@ -82,8 +119,8 @@ func (t *TopK) Push(distance float32, id uint32) bool {
 		if key >= t.last {
 			return false
 		}
-		if t.keys = append(h, key); len(t.keys) == 2*t.k {
-			t.cut()
+		if t.keys = append(h, key); len(t.keys) >= 2*t.k {
+			t.trim()
 		}
 		return true
 	}
@@ -159,9 +196,19 @@ func (t *TopK) PushAll(distances []float32, ids []uint32) {
 	sameLen(len(distances), len(ids))
 	for lo := 0; lo < len(distances); lo += pushBlock {
 		block := distances[lo:min(lo+pushBlock, len(distances))]
-		t.at = AtMost(t.at[:0], block, t.Bound())
-		for _, i := range t.at {
-			t.Push(block[i], ids[lo+int(i)])
+		bound := t.Bound()
+		if t.k <= few || !hasAVX512 {
+			t.at = AtMost(t.at[:0], block, bound)
+			for _, i := range t.at {
+				t.Push(block[i], ids[lo+int(i)])
+			}
+			continue
+		}
+		n := len(t.keys)
+		room := t.keys[n : n+len(block)]
+		t.keys = t.keys[:n+topKeysAVX512(&room[0], &block[0], &ids[lo], len(block), bound)]
+		if len(t.keys) >= 2*t.k {
+			t.trim()
 		}
 	}
 }
@@ -184,6 +231,17 @@ func (t *TopK) Append(ids []uint32, distances []float32) ([]uint32, []float32) {
 	}
 	if t.k <= few {
 		slices.Reverse(t.keys) // largest first, which is a heap
+	}
+	return ids, distances
+}
+
+// AppendAnyOrder is Append without the time that the order takes: k neighbours that are no farther than any other.
+func (t *TopK) AppendAnyOrder(ids []uint32, distances []float32) ([]uint32, []float32) {
+	if t.k > few {
+		t.cut()
+	}
+	for _, key := range t.keys {
+		ids, distances = append(ids, uint32(key)), append(distances, keyDistance(key))
 	}
 	return ids, distances
 }

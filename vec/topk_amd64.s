@@ -215,3 +215,207 @@ hit:
 	BLSRL  R8, R8
 	JNE    hit
 	JMP    next
+
+// func topKeysAVX512(dst *uint64, x *float32, ids *uint32, n int, bound float32) int
+// Requires: AVX, AVX512F, BMI2, POPCNT
+TEXT ·topKeysAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         ids+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS bound+32(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	MOVL         $0x80000000, SI
+	VPBROADCASTD SI, Z2
+	XORQ         SI, SI
+	XORQ         DI, DI
+	MOVL         $0x0000ffff, R8
+	SUBQ         $0x10, BX
+	JLT          tail
+
+loop:
+	VMOVUPS (CX)(DI*4), Z3
+	VCMPPS  $0x02, Z0, Z3, K1
+	KMOVW   K1, R9
+	TESTL   R9, R9
+	JNE     hit
+
+next:
+	ADDQ $0x10, DI
+	SUBQ $0x10, BX
+	JGE  loop
+
+tail:
+	ADDQ          $0x10, BX
+	JEQ           done
+	BZHIL         BX, R8, BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (CX)(DI*4), K1, Z3
+	VCMPPS        $0x02, Z0, Z3, K1, K1
+	KMOVW         K1, R9
+	VADDPS        Z1, Z3, Z3
+	VPSRAD        $0x1f, Z3, Z0
+	VPORD         Z2, Z0, Z0
+	VPXORD        Z0, Z3, Z3
+	VMOVDQU32.Z   (DX)(DI*4), K1, Z0
+	VPCOMPRESSD.Z Z3, K1, Z3
+	VPCOMPRESSD.Z Z0, K1, Z0
+	POPCNTL       R9, R9
+	BZHIL         R9, R8, CX
+	KMOVW         CX, K1
+	VPMOVZXDQ     Y3, Z1
+	VPMOVZXDQ     Y0, Z2
+	VPSLLQ        $0x20, Z1, Z1
+	VPORQ         Z2, Z1, Z1
+	VMOVDQU64     Z1, K1, (AX)(SI*8)
+	VEXTRACTI64X4 $0x01, Z3, Y3
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	KSHIFTRW      $0x08, K1, K1
+	VPMOVZXDQ     Y3, Z1
+	VPMOVZXDQ     Y0, Z0
+	VPSLLQ        $0x20, Z1, Z1
+	VPORQ         Z0, Z1, Z1
+	VMOVDQU64     Z1, K1, 64(AX)(SI*8)
+	ADDQ          R9, SI
+
+done:
+	MOVQ SI, ret+40(FP)
+	VZEROUPPER
+	RET
+
+hit:
+	VADDPS        Z1, Z3, Z3
+	VPSRAD        $0x1f, Z3, Z4
+	VPORD         Z2, Z4, Z4
+	VPXORD        Z4, Z3, Z3
+	VMOVDQU32.Z   (DX)(DI*4), K1, Z4
+	VPCOMPRESSD.Z Z3, K1, Z3
+	VPCOMPRESSD.Z Z4, K1, Z4
+	POPCNTL       R9, R9
+	BZHIL         R9, R8, R10
+	KMOVW         R10, K1
+	VPMOVZXDQ     Y3, Z5
+	VPMOVZXDQ     Y4, Z6
+	VPSLLQ        $0x20, Z5, Z5
+	VPORQ         Z6, Z5, Z5
+	VMOVDQU64     Z5, K1, (AX)(SI*8)
+	VEXTRACTI64X4 $0x01, Z3, Y3
+	VEXTRACTI64X4 $0x01, Z4, Y4
+	KSHIFTRW      $0x08, K1, K1
+	VPMOVZXDQ     Y3, Z3
+	VPMOVZXDQ     Y4, Z4
+	VPSLLQ        $0x20, Z3, Z3
+	VPORQ         Z4, Z3, Z3
+	VMOVDQU64     Z3, K1, 64(AX)(SI*8)
+	ADDQ          R9, SI
+	JMP           next
+
+// func keyRangeAVX512(a *uint64, n int) (lo uint64, hi uint64)
+// Requires: AVX, AVX2, AVX512F, BMI2
+TEXT ·keyRangeAVX512(SB), NOSPLIT, $0-32
+	MOVQ       a+0(FP), AX
+	MOVQ       n+8(FP), CX
+	VPTERNLOGQ $0xff, Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	MOVL       $0x000000ff, DX
+	KMOVW      DX, K1
+
+loop:
+	CMPQ  CX, $0x08
+	JGE   full
+	MOVL  CX, BX
+	BZHIL BX, DX, BX
+	KMOVW BX, K1
+
+full:
+	VMOVDQU64.Z   (AX), K1, Z2
+	VPMINUQ       Z2, Z0, K1, Z0
+	VPMAXUQ       Z2, Z1, K1, Z1
+	ADDQ          $+64, AX
+	SUBQ          $0x08, CX
+	JG            loop
+	VEXTRACTI64X4 $0x01, Z0, Y3
+	VPMINUQ       Z3, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X3
+	VPMINUQ       Z3, Z0, Z0
+	VPSHUFD       $0x4e, X0, X3
+	VPMINUQ       Z3, Z0, Z0
+	VMOVQ         X0, AX
+	MOVQ          AX, lo+16(FP)
+	VEXTRACTI64X4 $0x01, Z1, Y3
+	VPMAXUQ       Z3, Z1, Z1
+	VEXTRACTI128  $0x01, Y1, X3
+	VPMAXUQ       Z3, Z1, Z1
+	VPSHUFD       $0x4e, X1, X3
+	VPMAXUQ       Z3, Z1, Z1
+	VMOVQ         X1, AX
+	MOVQ          AX, hi+24(FP)
+	VZEROUPPER
+	RET
+
+// func countBelowAVX512(a *uint64, n int, pivot uint64) int
+// Requires: AVX, AVX512F, BMI2, POPCNT
+TEXT ·countBelowAVX512(SB), NOSPLIT, $0-32
+	MOVQ         a+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VPBROADCASTQ pivot+16(FP), Z0
+	MOVQ         AX, DX
+	XORQ         DX, DX
+	MOVL         $0x000000ff, SI
+	KMOVW        SI, K1
+
+loop:
+	CMPQ  CX, $0x08
+	JGE   full
+	MOVL  CX, BX
+	BZHIL BX, SI, BX
+	KMOVW BX, K1
+
+full:
+	VMOVDQU64.Z (AX), K1, Z1
+	VPCMPUQ     $0x01, Z0, Z1, K1, K2
+	KMOVW       K2, BX
+	POPCNTL     BX, BX
+	ADDQ        BX, DX
+	ADDQ        $+64, AX
+	SUBQ        $0x08, CX
+	JG          loop
+	MOVQ        DX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func keepBelowAVX512(a *uint64, n int, pivot uint64) int
+// Requires: AVX, AVX512F, BMI2, POPCNT
+TEXT ·keepBelowAVX512(SB), NOSPLIT, $0-32
+	MOVQ         a+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VPBROADCASTQ pivot+16(FP), Z0
+	MOVQ         AX, SI
+	XORQ         DX, DX
+	MOVL         $0x000000ff, DI
+	KMOVW        DI, K1
+
+loop:
+	CMPQ  CX, $0x08
+	JGE   full
+	MOVL  CX, BX
+	BZHIL BX, DI, BX
+	KMOVW BX, K1
+
+full:
+	VMOVDQU64.Z   (AX), K1, Z1
+	VPCMPUQ       $0x01, Z0, Z1, K1, K2
+	KMOVW         K2, BX
+	POPCNTL       BX, BX
+	VPCOMPRESSQ.Z Z1, K2, Z1
+	MOVL          $0x000000ff, R8
+	BZHIL         BX, R8, R8
+	KMOVW         R8, K2
+	VMOVDQU64     Z1, K2, (SI)(DX*8)
+	ADDQ          BX, DX
+	ADDQ          $+64, AX
+	SUBQ          $0x08, CX
+	JG            loop
+	MOVQ          DX, ret+24(FP)
+	VZEROUPPER
+	RET

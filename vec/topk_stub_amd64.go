@@ -23,3 +23,23 @@ func atMostSumAVX512(dst *uint32, x *float32, y *float32, n int, cx float32, cy 
 //
 //go:noescape
 func atMostSumAVX2(dst *uint32, x *float32, y *float32, n int, cx float32, cy float32, bound float32) int
+
+// topKeysAVX512 writes to dst, which has room for n, topKey(x[i], ids[i]) of each i < n where x[i] is at most bound, and returns how many.
+//
+//go:noescape
+func topKeysAVX512(dst *uint64, x *float32, ids *uint32, n int, bound float32) int
+
+// keyRangeAVX512 returns the least and the greatest of n keys, at least 1.
+//
+//go:noescape
+func keyRangeAVX512(a *uint64, n int) (lo uint64, hi uint64)
+
+// countBelowAVX512 returns how many of n keys, at least 1, are less than pivot.
+//
+//go:noescape
+func countBelowAVX512(a *uint64, n int, pivot uint64) int
+
+// keepBelowAVX512 moves those of n keys, at least 1, that are less than pivot to the front, and returns how many there are.
+//
+//go:noescape
+func keepBelowAVX512(a *uint64, n int, pivot uint64) int

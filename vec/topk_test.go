@@ -49,6 +49,15 @@ func TestTopK(t *testing.T) {
 			}
 			for range 2 { // Append leaves it as it was
 				for _, top := range []*TopK{all, one} {
+					anyIDs, anyDistances := top.AppendAnyOrder(nil, nil)
+					got := make([]near, len(anyIDs))
+					for i := range got {
+						got[i] = near{anyDistances[i], anyIDs[i]}
+					}
+					slices.SortFunc(got, func(a, b near) int { return cmp.Or(cmp.Compare(a.d, b.d), cmp.Compare(a.id, b.id)) })
+					if !slices.Equal(got, want) {
+						t.Fatalf("in any order: %v, want %v", got, want)
+					}
 					if len(want) == k && !(top.Bound() >= want[k-1].d) {
 						t.Fatalf("bound is %v, and %v is kept", top.Bound(), want[k-1].d)
 					}
@@ -95,6 +104,63 @@ func TestLeast(t *testing.T) {
 			t.Fatalf("the %d least of %v are %v", k, want, a)
 		}
 	})
+}
+
+// TestNearly looks for the least of keys that lie evenly, in lumps, or all over; their slice ends where memory does.
+func TestNearly(t *testing.T) {
+	if !hasAVX512 {
+		t.Skip("no AVX-512")
+	}
+	before, _ := guarded[uint64](t, 600)
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		a := before(rapid.IntRange(2, 600).Draw(t, "n"))
+		k := rapid.IntRange(1, len(a)-1).Draw(t, "k")
+		kind := rapid.IntRange(0, 3).Draw(t, "kind")
+		for i := range a {
+			switch kind {
+			case 0:
+				a[i] = topKey(float32(r.NormFloat64()), r.Uint32())
+			case 1:
+				a[i] = topKey(float32(r.IntN(3)), uint32(r.IntN(3)))
+			case 2:
+				a[i] = r.Uint64() >> r.IntN(64)
+			case 3:
+				a[i] = math.MaxUint64 - uint64(r.IntN(2))
+			}
+		}
+		sorted := slices.Sorted(slices.Values(a))
+		if lo, hi := keyRangeAVX512(&a[0], len(a)); lo != sorted[0] || hi != sorted[len(a)-1] {
+			t.Fatalf("%d keys from %d to %d, want %d to %d", len(a), lo, hi, sorted[0], sorted[len(a)-1])
+		}
+		for _, pivot := range []uint64{0, sorted[k], math.MaxUint64} {
+			want := 0
+			for _, x := range a {
+				if x < pivot {
+					want++
+				}
+			}
+			if n := countBelowAVX512(&a[0], len(a), pivot); n != want {
+				t.Fatalf("%d of %d keys below %d, want %d", n, len(a), pivot, want)
+			}
+		}
+		n, above := nearly(a, k)
+		if n == 0 {
+			if !slices.Equal(slices.Sorted(slices.Values(a)), sorted) {
+				t.Fatal("nothing found, and keys lost")
+			}
+			return
+		}
+		found++
+		slices.Sort(a[:n])
+		if n < k || n > k+k/8 || !slices.Equal(a[:n], sorted[:n]) || a[n-1] >= above || n < len(a) && sorted[n] < above {
+			t.Fatalf("the %d least of %d, below %d: %v of %v", k, n, above, a[:n], sorted)
+		}
+	})
+	if found < 10 { // seen 30 to 43 of 100
+		t.Errorf("found %d times", found)
+	}
 }
 
 func TestAtMost(t *testing.T) {
@@ -144,15 +210,20 @@ func TestAtMost(t *testing.T) {
 }
 
 func TestTopKAllocatesOnce(t *testing.T) {
-	top := NewTopK(10)
 	d, ids := make([]float32, 1000), make([]uint32, 1000)
-	outIDs, outDistances := make([]uint32, 0, 10), make([]float32, 0, 10)
-	if n := testing.AllocsPerRun(10, func() {
-		top.Reset()
-		top.PushAll(d, ids)
-		top.Append(outIDs, outDistances)
-	}); n != 0 {
-		t.Errorf("%v allocations a round", n)
+	for i := range d {
+		d[i] = -float32(i)
+	}
+	outIDs, outDistances := make([]uint32, 0, 100), make([]float32, 0, 100)
+	for _, k := range []int{10, 17, 100} {
+		top := NewTopK(k)
+		if n := testing.AllocsPerRun(10, func() {
+			top.Reset()
+			top.PushAll(d, ids)
+			top.Append(outIDs, outDistances)
+		}); n != 0 {
+			t.Errorf("%v allocations a round", n)
+		}
 	}
 }
 

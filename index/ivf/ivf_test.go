@@ -2,6 +2,7 @@ package ivf
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -108,6 +109,31 @@ func TestIndex(t *testing.T) {
 				return ix
 			}, indextest.Options{Metrics: c.metrics, Effort: c.effort, Recall: c.recall, Tolerance: c.tolerance, Read: read, Open: openFile})
 		})
+	}
+}
+
+// TestAnyOrder: the same hits, in some order.
+func TestAnyOrder(t *testing.T) {
+	x := indextest.Vectors(2000, 8, 1)
+	ix := trained(t, x, Options{Lists: 20}, f32)
+	if err := ix.Add(background, nil, x); err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range []int{1, 5, 17, 100, 300} {
+		q := index.Query{K: k, Effort: 10}
+		want, err := ix.Search(background, x.Row(i), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.AnyOrder = true
+		got, err := ix.Search(background, x.Row(i), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got.Hits, func(a, b index.Hit) int { return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(a.ID, b.ID)) })
+		if len(want.Hits) != k || !slices.Equal(got.Hits, want.Hits) {
+			t.Errorf("k=%d: %v, want %v", k, got.Hits, want.Hits)
+		}
 	}
 }
 

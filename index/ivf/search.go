@@ -85,13 +85,20 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query) (index.
 		if err := ctx.Err(); err != nil {
 			return index.Result{}, err
 		}
+		if i+1 < len(order) {
+			next := ix.store[order[i+1]].codes
+			vec.Prefetch(next[:min(len(next), prefetchBytes)])
+		}
 		measured += len(ix.store[order[i]].ids)
 		s.scan(order[i], q.Keep)
 	}
-	return index.Result{Hits: s.hits(), Distances: measured}, nil
+	return index.Result{Hits: s.hits(q.AnyOrder), Distances: measured}, nil
 }
 
-const scanRows = 512 // measured at a time, whole blocks
+const (
+	scanRows      = 512 // measured at a time, whole blocks
+	prefetchBytes = 512 // of the next list; how far ahead the kernels look by themselves
+)
 
 // scanner holds what one search needs.
 type scanner struct {
@@ -212,8 +219,13 @@ func (s *scanner) scan(number uint32, keep func(id uint32) bool) {
 	}
 }
 
-func (s *scanner) hits() []index.Hit {
-	s.order, s.near = s.top.Append(s.order[:0], s.near[:0]) // the lists are no longer needed
+func (s *scanner) hits(anyOrder bool) []index.Hit {
+	// The lists are no longer needed.
+	if anyOrder {
+		s.order, s.near = s.top.AppendAnyOrder(s.order[:0], s.near[:0])
+	} else {
+		s.order, s.near = s.top.Append(s.order[:0], s.near[:0])
+	}
 	hits := make([]index.Hit, len(s.order))
 	for i := range hits {
 		hits[i] = index.Hit{ID: s.order[i], Distance: s.near[i]}
