@@ -170,11 +170,16 @@ func (s *searcher) start() uint64 {
 	return keyOf(s.measure(s.next[:1])[0], s.ix.entry)
 }
 
-// descend goes from layer from down to above layer to, on each layer on to nearer nodes until there is none.
+// descend goes from layer from down to above layer to, on each layer on to nearer nodes until there is none. Nodes met
+// before were no nearer, and are not measured again.
 func (s *searcher) descend(at uint64, from, to int) uint64 {
+	s.fresh()
+	s.unseen([]uint32{slotOf(at)})
 	for level := from; level > to; level-- {
 		for {
-			list := s.ix.list(slotOf(at), level)
+			n := len(s.met)
+			s.unseen(s.ix.links(slotOf(at), level))
+			list := s.met[n:]
 			if len(list) == 0 {
 				break
 			}
