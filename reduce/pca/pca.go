@@ -61,7 +61,10 @@ func (s Solver) String() string {
 
 var solverNames = [...]string{"auto", "exact", "randomized"}
 
-var errNoConvergence = errors.New("pca: the eigenvalues did not converge")
+var (
+	errNoConvergence = errors.New("pca: the eigenvalues did not converge")
+	errTooLarge      = fmt.Errorf("pca: the squares of values are too large for float32; scale them down: %w", vec.ErrNotFinite)
+)
 
 // Map is a fitted PCA: (x-mean)·Vᵀ, V the orthonormal directions. It is immutable and safe for concurrent use.
 type Map struct {
@@ -77,16 +80,10 @@ type Map struct {
 }
 
 // Fit finds the directions in which the rows of x, n×d, vary most. Fewer than two rows and more Components than
-// min(n, d) give vec.ErrTooFew, values that are not finite vec.ErrNotFinite. Products of centred rows are summed in
+// min(n, d) give vec.ErrTooFew, values that are not finite, or whose squares are not, vec.ErrNotFinite. Products of centred rows are summed in
 // float32 over 384 rows and in float64 beyond, so variances are good to about 1e-6 of the largest.
 // Time O(n·d·min(n, d)) for the exact solver. The result does not depend on the number of processors.
 func Fit(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
-	if err := x.Check(); err != nil {
-		return nil, fmt.Errorf("pca: %w", err)
-	}
-	if err := o.check(x.Rows, x.Cols); err != nil {
-		return nil, err
-	}
 	least := min(x.Rows, x.Cols)
 	solver := o.Solver
 	if solver == Auto {
@@ -94,6 +91,16 @@ func Fit(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
 		if least > 2048 && o.Components > 0 && o.Components <= least/8 {
 			solver = Randomized
 		}
+	}
+	// One pass over x is enough where values that are not finite are found in the mean.
+	onePass := solver == Exact && x.Rows >= x.Cols && len(x.Data) == x.Rows*x.Cols
+	if !onePass {
+		if err := x.Check(); err != nil {
+			return nil, fmt.Errorf("pca: %w", err)
+		}
+	}
+	if err := o.check(x.Rows, x.Cols); err != nil {
+		return nil, err
 	}
 	switch {
 	case solver == Randomized:
@@ -104,6 +111,12 @@ func Fit(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
 	a := NewAccumulator(x.Cols)
 	if err := a.add(ctx, x, o.Progress); err != nil {
 		return nil, err
+	}
+	a.flush()
+	if slices.ContainsFunc(a.mean, notFinite) {
+		if err := x.Check(); err != nil {
+			return nil, fmt.Errorf("pca: %w", err)
+		}
 	}
 	return a.Fit(ctx, o)
 }
@@ -347,7 +360,7 @@ func Read(r io.Reader) (*Map, error) {
 	}
 	for _, s := range [][]float64{m.mean, m.variances, {m.total}} {
 		for i, v := range s {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if notFinite(v) {
 				return nil, f.Reject("number %d of its mean or variances is %v", i, v)
 			}
 		}
@@ -358,6 +371,8 @@ func Read(r io.Reader) (*Map, error) {
 	m.prepare()
 	return m, nil
 }
+
+func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 func narrow(dst []float32, src []float64) []float32 {
 	for i, v := range src {

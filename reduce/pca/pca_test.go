@@ -465,6 +465,10 @@ func TestFitRefuses(t *testing.T) {
 	x := gaussian(rand.New(rand.NewPCG(10, 10)), 6, 4)
 	bad := x.Clone()
 	bad.Data[9] = float32(math.Inf(1))
+	large := x.Clone()
+	for i := range large.Data {
+		large.Data[i] *= 1e25
+	}
 	for _, tt := range []struct {
 		name string
 		x    vec.Matrix
@@ -475,6 +479,9 @@ func TestFitRefuses(t *testing.T) {
 		{"no rows", x.Slice(0, 0), Options{}, vec.ErrTooFew},
 		{"no columns", vec.NewMatrix(3, 0), Options{}, vec.ErrTooFew},
 		{"infinity", bad, Options{}, vec.ErrNotFinite},
+		{"squares beyond float32", large, Options{}, vec.ErrNotFinite},
+		{"squares beyond float32, by rows", large.Slice(0, 3), Options{}, vec.ErrNotFinite},
+		{"squares beyond float32, randomised", large, Options{Solver: Randomized, Components: 2}, vec.ErrNotFinite},
 		{"short", vec.Matrix{Rows: 2, Cols: 2, Data: make([]float32, 3)}, Options{}, vec.ErrDim},
 		{"more components than columns", x, Options{Components: 5}, vec.ErrTooFew},
 		{"more components than rows", x.Slice(0, 3), Options{Components: 4}, vec.ErrTooFew},

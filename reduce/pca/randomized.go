@@ -39,6 +39,9 @@ func fitRandomized(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
 		if image, total, err = scatterOf(ctx, x, mean, w, progress); err != nil {
 			return nil, err
 		}
+		if notFinite(total) {
+			return nil, errTooLarge
+		}
 		if pass == passes {
 			break
 		}

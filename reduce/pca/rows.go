@@ -17,6 +17,9 @@ func fitRows(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
 	for i := range n {
 		total += inner[i*n+i]
 	}
+	if notFinite(total) {
+		return nil, errTooLarge
+	}
 	values, vectors, err := eigen(ctx, inner, n, func(values []float64) int { return o.wanted(values, n) })
 	if err != nil {
 		return nil, err
