@@ -27,7 +27,7 @@ var dims = []int{2, 3, 5, 8, 13, 16, 17, 25, 31, 32, 33, 48, 50, 63, 64, 65, 96,
 	576, 700, 704, 767, 768, 784, 832, 999, 1000, 1024, 1025, 1088, 1536, 1999, 2048, 3000, 3001, 3008, 3072, 4000, 4032, 4095, 4096}
 
 const (
-	cache = 1 << 20 // bytes of float32 vectors
+	cache = 1 << 20 // bytes of float32 vectors, IDs and distances
 	least = 0.01    // seconds a run
 	runs  = 5
 )
@@ -55,7 +55,7 @@ func run(ctx context.Context, specs []string) error {
 		times[name][d] = seconds
 	}
 	for _, d := range dims {
-		n := max(cache/4/d, 64)
+		n := max(cache/(4*d+8), 64) / vec.BlockRows * vec.BlockRows // whole blocks: 65 codes would take 3 of them, 64 take 2
 		x := random(n, d)
 		for _, spec := range specs {
 			if err := scans(ctx, spec, x, func(way string, seconds float64) { keep(spec+" "+way, d, seconds/float64(n)) }); err != nil {
