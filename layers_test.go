@@ -39,6 +39,7 @@ var layers = []string{
 	"vec",
 	"artifact",
 	"internal/clock",
+	"internal/pages",
 }
 
 // families are the layers whose members keep to themselves, with what a member may import of its siblings.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/latent-go/latent/index"
+	"github.com/latent-go/latent/internal/pages"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -126,28 +127,17 @@ func (ix *Index) reserve(n int) error {
 	if uint64(end) > math.MaxUint32 {
 		return fmt.Errorf("hnsw: add: the upper layers of %d vectors at M = %d have more links than one graph holds; use a smaller M", want, ix.o.M)
 	}
-	g.codes = grown(g.codes, want*ix.codeSize)
-	g.ids = grown(g.ids, want)
-	g.states = grown(g.states, want)
-	g.base = grown(g.base, want*2*ix.o.M)
-	g.upper = grown(g.upper, end)
-	ix.parent = grown(ix.parent, want)
-	ix.kids = grown(ix.kids, want)
+	g.codes = pages.Grown(g.codes, want*ix.codeSize)
+	g.ids = pages.Grown(g.ids, want)
+	g.states = pages.Grown(g.states, want)
+	g.base = pages.Grown(g.base, want*2*ix.o.M)
+	g.upper = pages.Grown(g.upper, end)
+	ix.parent = pages.Grown(ix.parent, want)
+	ix.kids = pages.Grown(ix.kids, want)
 	ix.mu.Lock()
 	ix.graph = g
 	ix.mu.Unlock()
 	return nil
-}
-
-// grown returns s with length n, copied, with some room to spare, if it has to be.
-func grown[T any](s []T, n int) []T {
-	if n <= cap(s) {
-		return s[:n]
-	}
-	out := make([]T, n, max(n, len(s)+len(s)/4))
-	largePages(out)
-	copy(out, s)
-	return out
 }
 
 // batch is some vectors on their way into the graph.

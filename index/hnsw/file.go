@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/latent-go/latent/artifact"
+	"github.com/latent-go/latent/internal/pages"
 	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/vec"
 )
@@ -246,7 +247,7 @@ func (ix *Index) thaw() {
 }
 
 func cloned[T any](s []T) []T {
-	out := grown[T](nil, len(s))
+	out := pages.Grown[T](nil, len(s))
 	copy(out, s)
 	return out
 }

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package hnsw
-
-func largePages[T any]([]T) {}
