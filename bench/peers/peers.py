@@ -45,12 +45,13 @@ def configs(data, n, d):
         (f"latent ivf{lists} pq{whole} rerank", "latent", "codes", f"pq:{whole}|ivf:{lists}|rerank:4", coded),
         (f"faiss IVF{lists},PQ{whole},RFlat", "faiss", "codes", {"factory": f"IVF{lists},PQ{whole},RFlat"}, coded),
         ("latent sq8 hnsw M16 rerank", "latent", "codes", "sq8|hnsw:16,efc=200|rerank:2", grid(EF, [1, 2])),
+        ("latent sq4 hnsw M16 rerank", "latent", "codes", "sq4|hnsw:16,efc=200|rerank:2", grid(EF, [2, 4])),
         ("latent flat", "latent", "exact", "f32|flat", [{}]),
         ("faiss Flat", "faiss", "exact", {"factory": "Flat"}, [{}]),
     ]
     if d >= 384:
         out.append((f"latent pca{d // 6} sq8 hnsw M16 rerank", "latent", "codes", f"pca:{d // 6}|sq8|hnsw:16,efc=200|rerank:4", grid(EF, [2, 4])))
-        out.append(("faiss HNSW32,SQ8", "faiss", "codes", {"factory": "HNSW32_SQ8", "efc": 200}, graph))
+        out.append(("faiss HNSW32_SQ8,RFlat", "faiss", "codes", {"factory": "HNSW32_SQ8,RFlat", "efc": 200}, grid(EF, [1, 2])))
     return out
 
 
