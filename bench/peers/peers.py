@@ -27,31 +27,32 @@ def grid(efforts, reranks):
 
 
 def configs(data, n, d):
-    """name, engine, class, what to build, settings. Classes: graph (full float32), codes, exact."""
+    """name, engine, class, twins, what to build, settings. Classes: graph (full float32), codes, exact. Twins are built alike."""
     lists = 256 if n < 100_000 else 1024
     part = d // 4 if d >= 384 else d // 2  # 4-bit sub-spaces
     whole = part // 2  # 8-bit ones, in as many bytes
     graph = [{"effort": e} for e in EF]
     coded = grid([1, 2, 4, 8, 16, 32, 64, 128], [2, 4, 8, 16, 32])
+    every = grid([0], [1, 2, 4, 8, 16])
     out = [
-        ("latent hnsw M16", "latent", "graph", "f32|hnsw:16,efc=200", graph),
-        ("hnswlib M16", "hnswlib", "graph", {"M": 16, "efc": 200}, graph),
-        ("faiss HNSW32", "faiss", "graph", {"factory": "HNSW32,Flat", "efc": 200}, graph),
-        ("usearch M16", "usearch", "graph", {"M": 16, "efc": 200}, graph),
-        (f"latent ivf{lists} pq{part}x4 rerank", "latent", "codes", f"pq:{part}x4|ivf:{lists}|rerank:4", coded),
-        (f"faiss IVF{lists},PQ{part}x4fs,RFlat", "faiss", "codes", {"factory": f"IVF{lists},PQ{part}x4fs,RFlat"}, coded),
-        (f"latent pq{part}x4 rerank", "latent", "codes", f"pq:{part}x4|flat|rerank:4", grid([0], [1, 2, 4, 8, 16])),
-        (f"faiss PQ{part}x4fs,RFlat", "faiss", "codes", {"factory": f"PQ{part}x4fs,RFlat"}, grid([0], [1, 2, 4, 8, 16])),
-        (f"latent ivf{lists} pq{whole} rerank", "latent", "codes", f"pq:{whole}|ivf:{lists}|rerank:4", coded),
-        (f"faiss IVF{lists},PQ{whole},RFlat", "faiss", "codes", {"factory": f"IVF{lists},PQ{whole},RFlat"}, coded),
-        ("latent sq8 hnsw M16 rerank", "latent", "codes", "sq8|hnsw:16,efc=200|rerank:2", grid(EF, [1, 2])),
-        ("latent sq4 hnsw M16 rerank", "latent", "codes", "sq4|hnsw:16,efc=200|rerank:2", grid(EF, [2, 4])),
-        ("latent flat", "latent", "exact", "f32|flat", [{}]),
-        ("faiss Flat", "faiss", "exact", {"factory": "Flat"}, [{}]),
+        ("latent hnsw M16", "latent", "graph", "hnsw", "f32|hnsw:16,efc=200", graph),
+        ("hnswlib M16", "hnswlib", "graph", "hnsw", {"M": 16, "efc": 200}, graph),
+        ("faiss HNSW32", "faiss", "graph", "", {"factory": "HNSW32,Flat", "efc": 200}, graph),
+        ("usearch M16", "usearch", "graph", "", {"M": 16, "efc": 200}, graph),
+        (f"latent ivf{lists} pq{part}x4 rerank", "latent", "codes", "ivf of 4-bit pq", f"pq:{part}x4|ivf:{lists}|rerank:4", coded),
+        (f"faiss IVF{lists},PQ{part}x4fs,RFlat", "faiss", "codes", "ivf of 4-bit pq", {"factory": f"IVF{lists},PQ{part}x4fs,RFlat"}, coded),
+        (f"latent pq{part}x4 rerank", "latent", "codes", "4-bit pq", f"pq:{part}x4|flat|rerank:4", every),
+        (f"faiss PQ{part}x4fs,RFlat", "faiss", "codes", "4-bit pq", {"factory": f"PQ{part}x4fs,RFlat"}, every),
+        (f"latent ivf{lists} pq{whole} rerank", "latent", "codes", "ivf of 8-bit pq", f"pq:{whole}|ivf:{lists}|rerank:4", coded),
+        (f"faiss IVF{lists},PQ{whole},RFlat", "faiss", "codes", "ivf of 8-bit pq", {"factory": f"IVF{lists},PQ{whole},RFlat"}, coded),
+        ("latent sq8 hnsw M16 rerank", "latent", "codes", "", "sq8|hnsw:16,efc=200|rerank:2", grid(EF, [1, 2])),
+        ("latent sq4 hnsw M16 rerank", "latent", "codes", "", "sq4|hnsw:16,efc=200|rerank:2", grid(EF, [2, 4])),
+        ("latent flat", "latent", "exact", "flat", "f32|flat", [{}]),
+        ("faiss Flat", "faiss", "exact", "flat", {"factory": "Flat"}, [{}]),
     ]
     if d >= 384:
-        out.append((f"latent pca{d // 6} sq8 hnsw M16 rerank", "latent", "codes", f"pca:{d // 6}|sq8|hnsw:16,efc=200|rerank:4", grid(EF, [2, 4])))
-        out.append(("faiss HNSW32_SQ8,RFlat", "faiss", "codes", {"factory": "HNSW32_SQ8,RFlat", "efc": 200}, grid(EF, [1, 2])))
+        out.append((f"latent pca{d // 6} sq8 hnsw M16 rerank", "latent", "codes", "", f"pca:{d // 6}|sq8|hnsw:16,efc=200|rerank:4", grid(EF, [2, 4])))
+        out.append(("faiss HNSW32_SQ8,RFlat", "faiss", "codes", "", {"factory": "HNSW32_SQ8,RFlat", "efc": 200}, grid(EF, [1, 2])))
     return out
 
 
@@ -273,7 +274,7 @@ def main():
         n, d = x.shape
         running = []
         with tempfile.TemporaryDirectory() as tmp:
-            for i, (name, engine, kind, build, settings) in enumerate(configs(data, n, d)):
+            for i, (name, engine, kind, twins, build, settings) in enumerate(configs(data, n, d)):
                 if a.only and name not in a.only.split(";"):
                     continue
                 ids = os.path.join(tmp, f"ids{i}")
@@ -282,10 +283,10 @@ def main():
                 w = Worker(command, env, ids)
                 built = w.ask(build=build)
                 print(f"{data}: {name} built in {built['wall']:.1f} s", file=sys.stderr)
-                running.append((name, engine, kind, built, settings, w))
+                running.append((name, engine, kind, twins, built, settings, w))
             timings, recalls, work = {}, {}, {}
             for run in range(a.runs):
-                for name, engine, kind, built, settings, w in running:
+                for name, engine, kind, twins, built, settings, w in running:
                     for s in settings:
                         key = name, json.dumps(s)
                         if run and not useful(key, recalls, timings, a.runs):
@@ -296,13 +297,13 @@ def main():
                             recalls[key] = recall(np.fromfile(w.ids, np.uint32).reshape(len(q), K))
                             work[key] = got.get("distances", 0)
                 print(f"{data}: run {run + 1} of {a.runs}", file=sys.stderr)
-            for name, engine, kind, built, settings, w in running:
+            for name, engine, kind, twins, built, settings, w in running:
                 for s in settings:
                     t = sorted(timings[name, json.dumps(s)])
                     if len(t) < a.runs:
                         continue
                     line = {"data": data, "n": n, "d": d, "metric": metric, "threads": a.threads, "clock": clock, "machine": machine, "engine": engine,
-                            "version": built.get("version", ""), "name": name, "class": kind, "build_s": round(built[clock], 2), "bytes": built["bytes"],
+                            "version": built.get("version", ""), "name": name, "class": kind, "twins": twins, "build_s": round(built[clock], 2), "bytes": built["bytes"],
                             "rerank_bytes": built.get("rerank_bytes", 0), **s, "recall": round(recalls[name, json.dumps(s)], 4),
                             "qps": round(len(q) / statistics.median(t), 1), "qps_lo": round(len(q) / t[-1], 1), "qps_hi": round(len(q) / t[0], 1),
                             "distances": round(work[name, json.dumps(s)], 1), "runs": a.runs}

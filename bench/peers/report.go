@@ -29,6 +29,7 @@ type line struct {
 	Version     string  `json:"version"`
 	Name        string  `json:"name"`
 	Class       string  `json:"class"`
+	Twins       string  `json:"twins"` // what it shares with those built alike; "" if there is none
 	Build       float64 `json:"build_s"`
 	Bytes       float64 `json:"bytes"`
 	RerankBytes float64 `json:"rerank_bytes"`
@@ -190,14 +191,36 @@ func write(b *bytes.Buffer, l line, curves []*curve) {
 					theirs = max(theirs, qps)
 				}
 			}
-			if ours == 0 || theirs == 0 {
-				fmt.Fprintf(b, " - |")
-			} else {
-				fmt.Fprintf(b, " %.2f |", ours/theirs)
-			}
+			fmt.Fprintf(b, " %s |", ratio(ours, theirs))
 		}
 		fmt.Fprintln(b)
 	}
+	fmt.Fprintf(b, "\nLatent over the one that is built alike, at equal recall; for the build and the bytes with what re-ranks, less is better:\n\n| | build | bytes |")
+	for _, t := range targets {
+		fmt.Fprintf(b, " @%.2f |", t)
+	}
+	fmt.Fprintf(b, "\n|---|---|---|%s\n", strings.Repeat("---|", len(targets)))
+	for _, ours := range curves {
+		i := slices.IndexFunc(curves, func(c *curve) bool { return c.Twins != "" && c.Twins == ours.Twins && c.Engine != "latent" })
+		if ours.Engine != "latent" || i < 0 {
+			continue
+		}
+		theirs := curves[i]
+		fmt.Fprintf(b, "| %s, %s | %s | %s |", ours.Twins, theirs.Engine, ratio(ours.Build, theirs.Build), ratio(ours.Bytes+ours.RerankBytes, theirs.Bytes+theirs.RerankBytes))
+		for _, t := range targets {
+			mine, _ := ours.at(t)
+			other, _ := theirs.at(t)
+			fmt.Fprintf(b, " %s |", ratio(mine, other))
+		}
+		fmt.Fprintln(b)
+	}
+}
+
+func ratio(a, b float64) string {
+	if a == 0 || b == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", a/b)
 }
 
 func shown(qps float64, above bool) string {
