@@ -222,7 +222,7 @@ func (ix *Index) Search(ctx context.Context, v []float32, q index.Query) (index.
 	if err != nil {
 		return res, err
 	}
-	return res, ix.finish(&res, v, q.K)
+	return res, ix.finish(&res, v, y.Data, q.K)
 }
 
 // SearchBatch is Search for each row of queries, on all processors; with Query.Keep on one. Answers are the same but for
@@ -255,7 +255,7 @@ func (ix *Index) SearchBatch(ctx context.Context, queries vec.Matrix, q index.Qu
 					return err
 				}
 			}
-			if err = ix.finish(&out[i], queries.Row(i), q.K); err != nil {
+			if err = ix.finish(&out[i], queries.Row(i), y.Row(i), q.K); err != nil {
 				return err
 			}
 		}
@@ -289,20 +289,39 @@ func (ix *Index) prepare(x vec.Matrix, q index.Query) (vec.Matrix, index.Query, 
 	return y, q, nil
 }
 
-// finish turns what the inner index found for v into the k hits that are answered.
-func (ix *Index) finish(res *index.Result, v []float32, k int) error {
+// finish turns what the inner index found for v, which is y to it, into the k hits that are answered.
+func (ix *Index) finish(res *index.Result, v, y []float32, k int) error {
 	if ix.full != nil {
-		hits, err := ix.full.Nearest(v, k, idsOf(res.Hits))
+		ids := idsOf(res.Hits)
+		bounds, err := ix.bounds(y, ids)
 		if err != nil {
 			return err
 		}
-		res.Hits, res.Distances = hits, res.Distances+len(res.Hits)
+		exact, err := ix.full.NearestBounded(v, k, ids, bounds)
+		if err != nil {
+			return err
+		}
+		res.Hits, res.Distances = exact.Hits, res.Distances+exact.Distances
 	} else if ix.innerMetric() != ix.metric {
 		for i := range res.Hits {
 			res.Hits[i].Distance /= 2
 		}
 	}
 	return nil
+}
+
+// rerankEpsilon is how many standard deviations the distance by a code may be too far. Of 320 candidates by rabitq, 184 are then
+// read on Fashion-MNIST and 89 among sentence embeddings, for 0 and 0.0004 of recall@10.
+const rerankEpsilon = 2.5
+
+// bounds returns what the distances of ids from y are hardly ever less than, and nil where codes cannot tell, or not well: after a
+// map vectors seem nearer than they are, and lists and graphs would have to look for the codes again, for longer than reading takes.
+func (ix *Index) bounds(y []float32, ids []uint32) ([]float32, error) {
+	codes, ok := ix.inner.(*flat.Index)
+	if !ok || ix.rotate != nil {
+		return nil, nil
+	}
+	return codes.Bounds(y, ids, rerankEpsilon)
 }
 
 func idsOf(hits []index.Hit) []uint32 {

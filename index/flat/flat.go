@@ -9,6 +9,7 @@ package flat
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -419,36 +420,86 @@ func (ix *Index) multiply(ctx context.Context, results []index.Result, queries, 
 // Nearest returns the k nearest to v of the stored vectors that ids name, nearest first; IDs not in use are left out. Of v and
 // k it asks what Search does.
 func (ix *Index) Nearest(v []float32, k int, ids []uint32) ([]index.Hit, error) {
+	res, err := ix.NearestBounded(v, k, ids, nil)
+	return res.Hits, err
+}
+
+// NearestBounded is Nearest where the distance of ids[i] is known not to be less than bounds[i], as by [Index.Bounds] of an
+// index over codes: those that could not be among the k nearest any more are not read. Let the likely ones come first.
+func (ix *Index) NearestBounded(v []float32, k int, ids []uint32, bounds []float32) (index.Result, error) {
 	if k < 1 {
-		return nil, fmt.Errorf("flat: nearest %d of some; 1 or more make sense: %w", k, index.ErrQuery)
+		return index.Result{}, fmt.Errorf("flat: nearest %d of some; 1 or more make sense: %w", k, index.ErrQuery)
+	}
+	if bounds != nil && len(bounds) != len(ids) {
+		return index.Result{}, fmt.Errorf("flat: nearest: %d bounds for %d IDs: %w", len(bounds), len(ids), index.ErrID)
 	}
 	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
-		return nil, fmt.Errorf("flat: nearest: %w", err)
+		return index.Result{}, fmt.Errorf("flat: nearest: %w", err)
 	}
 	if len(ids) == 0 {
-		return nil, nil
+		return index.Result{}, nil
 	}
 	ix.readLocated()
 	defer ix.mu.RUnlock()
 	s := ix.scanner(v, min(k, len(ids)))
 	defer ix.scanners.Put(s)
-	s.ids, s.at = s.ids[:0], s.at[:0]
-	for _, id := range ids {
-		if row, used := ix.row(id); used {
-			s.ids, s.at = append(s.ids, id), append(s.at, uint32(row))
+	size := scanRows
+	if bounds != nil {
+		size = boundRows
+	}
+	measured := 0
+	for lo := 0; lo < len(ids); lo += size {
+		s.ids, s.at = s.ids[:0], s.at[:0]
+		worst := s.top.Bound()
+		for i, id := range ids[lo:min(lo+size, len(ids))] {
+			if bounds != nil && bounds[lo+i] > worst {
+				continue
+			}
+			if row, used := ix.row(id); used {
+				s.ids, s.at = append(s.ids, id), append(s.at, uint32(row))
+			}
 		}
+		dist := s.dist[:len(s.at)]
+		ix.as.DistancesAt(s.scorer, dist, ix.codes, s.at)
+		s.top.PushAll(dist, s.ids)
+		measured += len(s.at)
 	}
-	for lo := 0; lo < len(s.at); lo += scanRows {
-		hi := min(lo+scanRows, len(s.at))
-		dist := s.dist[:hi-lo]
-		ix.as.DistancesAt(s.scorer, dist, ix.codes, s.at[lo:hi])
-		s.top.PushAll(dist, s.ids[lo:hi])
+	return index.Result{Hits: s.hits(), Distances: measured}, nil
+}
+
+// Bounds returns what the true distances from v to the vectors of ids are hardly ever less than, as the codec tells it: epsilon
+// standard deviations below the distances that Search finds, and -Inf for an ID not in use. It returns nil if the codec cannot
+// tell. Of v it asks what Search does.
+func (ix *Index) Bounds(v []float32, ids []uint32, epsilon float32) ([]float32, error) {
+	if err := ix.check(vec.Matrix{Rows: 1, Cols: len(v), Data: v}); err != nil {
+		return nil, fmt.Errorf("flat: bounds: %w", err)
 	}
-	return s.hits(), nil
+	ix.readLocated()
+	defer ix.mu.RUnlock()
+	s := ix.scanners.Get().(*scanner)
+	defer ix.scanners.Put(s)
+	scorer, ok := s.scorer.(quantize.BoundScorer)
+	if !ok || ix.as.Blocks() {
+		return nil, nil
+	}
+	ix.reset(s, v, 1)
+	bounds, at := make([]float32, len(ids)), []uint32{0}
+	var distance [1]float32
+	for i, id := range ids {
+		row, used := ix.row(id)
+		if !used {
+			bounds[i] = float32(math.Inf(-1))
+			continue
+		}
+		at[0] = uint32(row)
+		scorer.BoundsAt(distance[:], bounds[i:i+1], ix.codes, at, epsilon)
+	}
+	return bounds, nil
 }
 
 const (
 	scanRows   = 512     // measured at a time, whole blocks
+	boundRows  = 32      // measured at a time where bounds say which
 	shareBytes = 1 << 20 // of codes, below which a scan is not worth a goroutine
 	cacheBytes = 1 << 18 // of codes that many queries scan in turn
 )
@@ -467,6 +518,11 @@ type scanner struct {
 // scanner returns one ready for v.
 func (ix *Index) scanner(v []float32, k int) *scanner {
 	s := ix.scanners.Get().(*scanner)
+	ix.reset(s, v, k)
+	return s
+}
+
+func (ix *Index) reset(s *scanner, v []float32, k int) {
 	if ix.metric == vec.Cosine {
 		vec.Normalize(s.q, v)
 	} else {
@@ -477,7 +533,6 @@ func (ix *Index) scanner(v []float32, k int) *scanner {
 		s.k, s.top = k, vec.NewTopK(k)
 	}
 	s.top.Reset()
-	return s
 }
 
 // scan measures rows lo to hi.

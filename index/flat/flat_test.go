@@ -19,6 +19,7 @@ import (
 	"github.com/latent-go/latent/index/flat"
 	"github.com/latent-go/latent/index/indextest"
 	"github.com/latent-go/latent/quantize"
+	"github.com/latent-go/latent/quantize/binary"
 	"github.com/latent-go/latent/quantize/product"
 	"github.com/latent-go/latent/quantize/scalar"
 	"github.com/latent-go/latent/vec"
@@ -335,6 +336,89 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("what was read and written does not read: %v", err)
 		}
 	})
+}
+
+// TestBounds: true distances are hardly ever less than bounds, and with bounds the same vectors are found by reading fewer.
+func TestBounds(t *testing.T) {
+	ctx := context.Background()
+	x, queries := indextest.Vectors(3000, 64, 1), indextest.Vectors(20, 64, 2)
+	for _, m := range []vec.Metric{vec.Euclidean, vec.InnerProduct, vec.Cosine} {
+		if m == vec.Cosine {
+			for i := range x.Rows {
+				vec.Normalize(x.Row(i), x.Row(i))
+			}
+		}
+		codec, err := binary.Fit(x, binary.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes, full := flat.New(codec, m), flat.New(scalar.Float32(64), m)
+		for _, ix := range []*flat.Index{codes, full} {
+			if err := ix.Add(ctx, nil, x); err != nil {
+				t.Fatal(err)
+			}
+			ix.Delete(0) // so that IDs are not rows
+		}
+		below, read := 0, 0
+		for i := range queries.Rows {
+			q := queries.Row(i)
+			all, err := codes.Search(ctx, q, index.Query{K: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := []uint32{0}
+			for _, h := range all.Hits {
+				ids = append(ids, h.ID)
+			}
+			bounds, err := codes.Bounds(q, ids, 3)
+			if err != nil || !math.IsInf(float64(bounds[0]), -1) {
+				t.Fatalf("%v: bound %v of an ID not in use, %v", m, bounds[0], err)
+			}
+			for j, h := range all.Hits {
+				if bounds[j+1] > h.Distance {
+					t.Fatalf("%v: bound %v of distance %v", m, bounds[j+1], h.Distance)
+				}
+			}
+			exact, err := full.Nearest(q, 1000, ids)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range exact {
+				if h.Distance < bounds[slices.Index(ids, h.ID)] {
+					below++
+				}
+			}
+			res, err := full.NearestBounded(q, 10, ids, bounds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read += res.Distances
+			missed := 0
+			for j, h := range res.Hits {
+				if h != exact[j] {
+					missed++
+				}
+			}
+			if len(res.Hits) != 10 || missed > 1 {
+				t.Errorf("%v: found %v, want %v", m, res.Hits, exact[:10])
+			}
+		}
+		if below > 27 { // of 20,000, which is as often as a Gaussian would be; seen 1, 0, 0
+			t.Errorf("%v: %d distances below their bounds", m, below)
+		}
+		if read > 12_000 { // of 20,000; seen 7,306, 7,034, 7,302
+			t.Errorf("%v: %d distances measured", m, read)
+		}
+		if b, err := full.Bounds(queries.Row(0), []uint32{1}, 3); b != nil || err != nil {
+			t.Errorf("float32 vectors have bounds %v, %v", b, err)
+		}
+		if _, err := codes.Bounds(queries.Row(0)[:3], []uint32{1}, 3); !errors.Is(err, vec.ErrDim) {
+			t.Errorf("bounds of another dimension: %v", err)
+		}
+		if _, err := full.NearestBounded(queries.Row(0), 1, []uint32{1}, []float32{1, 2}); !errors.Is(err, index.ErrID) {
+			t.Errorf("two bounds for one ID: %v", err)
+		}
+	}
 }
 
 // BenchmarkSearch reports GB/s of codes beside that of bytes.IndexByte over the same memory, which only reads.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/latent-go/latent/quantize"
 	"github.com/latent-go/latent/vec"
 )
 
@@ -27,6 +28,8 @@ type Scorer struct {
 	top      int
 	acc, one [chunk]int32
 }
+
+var _ quantize.BoundScorer = (*Scorer)(nil)
 
 const chunk = 256 // rows that are scored at a time
 
