@@ -29,6 +29,7 @@ type Index struct {
 	codec quantize.Codec
 	size  int             // of a code
 	as    quantize.Layout // of each list's codes
+	rough []byte          // the centroids as codes, to see at a glance which are near; nil where codes do not help
 
 	mu    sync.RWMutex // guards what follows; writers hold writer too, and may read without mu
 	store []list
@@ -43,6 +44,9 @@ type Index struct {
 }
 
 const unknown = -2
+
+// roughLists is how many lists there are at least where a first look at their codes pays.
+const roughLists = 256
 
 // list is the vectors nearest to one centroid.
 type list struct {
@@ -62,6 +66,13 @@ func New(c quantize.Codec, lists *Lists) (*Index, error) {
 		return nil, fmt.Errorf("ivf: the codec has %d dimensions, the lists have %d: %w", c.Dim(), lists.Dim(), vec.ErrDim)
 	}
 	ix := &Index{lists: lists, codec: c, size: c.CodeSize(), as: quantize.NewLayout(c), store: make([]list, lists.Len()), where: map[uint32]place{}, last: -1}
+	if ix.as.Blocks() && !lists.residual && lists.Len() >= roughLists {
+		var code []byte
+		for i := range lists.Len() {
+			code = c.Encode(code[:0], lists.centroids.Row(i))
+			ix.rough = ix.as.Append(ix.rough, i, code)
+		}
+	}
 	ix.scanners.New = func() any { return newScanner(ix) }
 	return ix, nil
 }
@@ -100,7 +111,7 @@ func (ix *Index) Sizes() []int {
 func (ix *Index) SizeBytes() int64 {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	n := 4 * int64(len(ix.lists.centroids.Data))
+	n := 4*int64(len(ix.lists.centroids.Data)) + int64(len(ix.rough))
 	for _, l := range ix.store {
 		n += int64(len(l.codes)) + 4*int64(len(l.ids)) + 4*int64(len(l.extra))
 	}

@@ -155,6 +155,54 @@ func TestFewLists(t *testing.T) {
 	}
 }
 
+// TestRough: where codes say which of many lists may be near, those looked into are the nearest but for a few, and none twice.
+func TestRough(t *testing.T) {
+	x, queries := indextest.Vectors(4000, 16, 1), indextest.Vectors(25, 16, 2)
+	for m := vec.Euclidean; m <= vec.Manhattan; m++ {
+		ix := trained(t, x, Options{Lists: 300, Metric: m}, pq(product.Options{M: 5, Bits: 4}))
+		if err := ix.Add(background, nil, x); err != nil {
+			t.Fatal(err)
+		}
+		if ix.rough == nil {
+			t.Fatal("no codes of centroids")
+		}
+		s := newScanner(ix)
+		missed := 0
+		for i := range queries.Rows {
+			s.reset(queries.Row(i), 1)
+			got := slices.Clone(s.nearest(10))
+			want := slices.Clone(s.nearest(300))
+			for _, l := range want[:10] {
+				if !slices.Contains(got, l) {
+					missed++
+				}
+			}
+			at := -1
+			for _, l := range got {
+				next := slices.Index(want, l)
+				if next <= at {
+					t.Fatalf("%v: lists %v, in order %v", m, got, want)
+				}
+				at = next
+			}
+			res, err := ix.Search(background, queries.Row(i), index.Query{K: x.Rows, Effort: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := map[uint32]bool{}
+			for _, h := range res.Hits {
+				ids[h.ID] = true
+			}
+			if len(ids) != x.Rows || len(res.Hits) != x.Rows {
+				t.Fatalf("%v: %d hits with %d IDs, want %d", m, len(res.Hits), len(ids), x.Rows)
+			}
+		}
+		if missed > 2 { // of 250; seen 0
+			t.Errorf("%v: %d of 250 nearest lists missed", m, missed)
+		}
+	}
+}
+
 // With every list looked into, an answer is that of a flat index over the same codes: what lists, residuals and blocks add
 // is bookkeeping. Distances of residuals differ by rounding, and in blocks by the step of the tables.
 func TestAgreesWithFlat(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/latent-go/latent/index"
 	"github.com/latent-go/latent/quantize"
@@ -80,7 +81,12 @@ func (ix *Index) search(ctx context.Context, v []float32, q index.Query) (index.
 	order := s.nearest(effort)
 	for i := 0; i < effort || s.top.Len() < s.k && i < lists; i++ {
 		if i == len(order) { // too few hits: on to the other lists
-			order = s.nearest(lists)
+			order = slices.Clone(order)
+			for _, other := range s.nearest(lists) {
+				if !slices.Contains(order[:i], other) {
+					order = append(order, other)
+				}
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			return index.Result{}, err
@@ -108,14 +114,15 @@ type scanner struct {
 	scorer quantize.Scorer
 	away   []float32 // from the query to each centroid
 	all    []uint32  // 0, 1, … of the lists
-	probe  *vec.TopK // lists
-	probes int
+	probe  fresh     // lists
+	glance fresh     // lists by their codes
 	order  []uint32  // of the lists
 	near   []float32 // how far they are
 	dist   []float32
 	at     []uint32
+	tops   fresh
+	top    *vec.TopK // of this query
 	k      int
-	top    *vec.TopK
 }
 
 func newScanner(ix *Index) *scanner {
@@ -123,7 +130,7 @@ func newScanner(ix *Index) *scanner {
 	if ix.lists.residual && m != vec.Manhattan {
 		m = vec.InnerProduct // all that is wanted of residuals
 	}
-	s := &scanner{ix: ix, q: make([]float32, ix.Dim()), rest: make([]float32, ix.Dim()), away: make([]float32, lists), all: make([]uint32, lists),
+	s := &scanner{ix: ix, q: make([]float32, ix.Dim()), rest: make([]float32, ix.Dim()), away: make([]float32, ix.as.Whole(lists)), all: make([]uint32, lists),
 		dist: make([]float32, scanRows), near: make([]float32, 0, lists)}
 	for i := range s.all {
 		s.all[i] = uint32(i)
@@ -138,48 +145,80 @@ func (s *scanner) reset(v []float32, k int) {
 	} else {
 		copy(s.q, v)
 	}
-	centroids := s.ix.lists.centroids.Data
-	switch s.ix.Metric() {
-	case vec.Euclidean:
-		vec.SquaredL2s(s.away, s.q, centroids)
-	case vec.Manhattan:
-		vec.L1s(s.away, s.q, centroids)
-	default:
-		vec.Dots(s.away, s.q, centroids)
-		base := float32(0)
-		if s.ix.Metric() == vec.Cosine {
-			base = 1
-		}
-		for i, d := range s.away {
-			s.away[i] = base - d
-		}
-	}
 	if !s.perList() {
 		s.scorer.Reset(s.q)
 	}
-	if s.top == nil || s.k != k {
-		s.k, s.top = k, vec.NewTopK(k)
-	}
-	s.top.Reset()
+	s.top, s.k = s.tops.of(k), k
 }
 
 // perList says that the scorer is to be prepared for each list.
 func (s *scanner) perList() bool { return s.ix.lists.residual && s.ix.Metric() == vec.Manhattan }
 
-// nearest returns the n nearest lists, nearest first.
+// nearest returns the n nearest lists, nearest first. Few of many are sought among three times as many that are near
+// by their codes.
 func (s *scanner) nearest(n int) []uint32 {
-	if s.probe == nil || s.probes != n {
-		s.probe, s.probes = vec.NewTopK(n), n
-	}
-	s.probe.Reset()
-	for i, d := range s.away {
-		if d != d { // overflow; no list is passed over for that
-			s.away[i] = 0
+	ids, away := s.all, s.away[:len(s.all)]
+	if m := 3*n + 16; s.ix.rough != nil && 4*m <= len(ids) {
+		for lo := 0; lo < len(ids); lo += scanRows {
+			s.ix.as.Distances(s.scorer, s.away[lo:], s.ix.rough, lo, min(lo+scanRows, len(ids)))
+		}
+		top := s.glance.of(m)
+		top.PushAll(away, ids)
+		if s.at, s.near = top.AppendAnyOrder(s.at[:0], s.near[:0]); len(s.at) == m {
+			ids, away = s.at, s.away[:m]
 		}
 	}
-	s.probe.PushAll(s.away, s.all)
-	s.order, s.near = s.probe.Append(s.order[:0], s.near[:0])
+	s.measure(away, ids)
+	for i, d := range away {
+		if d != d { // overflow; no list is passed over for that
+			away[i] = 0
+		}
+	}
+	top := s.probe.of(n)
+	top.PushAll(away, ids)
+	s.order, s.near = top.Append(s.order[:0], s.near[:0])
 	return s.order
+}
+
+// measure writes to dst the distances from the query to the centroids of the lists ids, or of all if these are as many.
+func (s *scanner) measure(dst []float32, ids []uint32) {
+	centroids, all := s.ix.lists.centroids.Data, len(ids) == len(s.all)
+	each, some := vec.Dots, vec.DotsAt
+	switch s.ix.Metric() {
+	case vec.Euclidean:
+		each, some = vec.SquaredL2s, vec.SquaredL2sAt
+	case vec.Manhattan:
+		each, some = vec.L1s, vec.L1sAt
+	}
+	if all {
+		each(dst, s.q, centroids)
+	} else {
+		some(dst, s.q, centroids, ids)
+	}
+	base := float32(0)
+	switch s.ix.Metric() {
+	case vec.Cosine:
+		base = 1
+		fallthrough
+	case vec.InnerProduct:
+		for i, d := range dst {
+			dst[i] = base - d
+		}
+	}
+}
+
+// fresh is an empty TopK, made anew only where k changes.
+type fresh struct {
+	top *vec.TopK
+	k   int
+}
+
+func (t *fresh) of(k int) *vec.TopK {
+	if t.top == nil || t.k != k {
+		t.top, t.k = vec.NewTopK(k), k
+	}
+	t.top.Reset()
+	return t.top
 }
 
 // scan measures all of a list.
