@@ -74,8 +74,9 @@ const (
 // its centroid only for one that is measured nearer. A cluster left empty takes over the row farthest from its centroid.
 //
 // Fewer rows than K give vec.ErrTooFew, values that are not finite, or so large that their squares are not,
-// vec.ErrNotFinite, a zero row vec.ErrZero if Spherical. Time O(n·d·K) an iteration, memory O(n + K·d) beside the data,
-// and the rows of a Sample.
+// vec.ErrNotFinite, a zero row vec.ErrZero if Spherical. Time O(n·d·K) an iteration, less once the centroids move little
+// and K ≤ d/2, where bounds then tell which distances need not be computed; memory O(n + K·d) beside the data, n·K float32
+// for the bounds, and the rows of a Sample.
 func KMeans(ctx context.Context, x vec.Matrix, o Options) (*Result, error) {
 	if err := x.Check(); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
@@ -103,18 +104,21 @@ func KMeans(ctx context.Context, x vec.Matrix, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	res := &Result{Centroids: c, Assign: make([]uint32, x.Rows), Sizes: make([]int, o.K)}
+	res := &Result{Centroids: c, Sizes: make([]int, o.K)}
+	var distances []float32
 	if o.Batch > 0 {
 		err = train.miniBatch(ctx, res, o, r)
 	} else {
-		err = train.lloyd(ctx, res, o)
+		res.Assign, distances, err = train.lloyd(ctx, res, o)
 	}
 	if err != nil {
 		return nil, err
 	}
-	distances := make([]float32, x.Rows)
-	if _, err := all.assign(ctx, c, res.Assign, distances, false); err != nil {
-		return nil, err
+	if o.Batch > 0 || train != all {
+		res.Assign, distances = make([]uint32, x.Rows), make([]float32, x.Rows)
+		if _, err := all.assign(ctx, c, res.Assign, distances, false); err != nil {
+			return nil, err
+		}
 	}
 	for i, a := range res.Assign {
 		res.Sizes[a]++

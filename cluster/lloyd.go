@@ -81,9 +81,32 @@ const (
 	blockCols = 480 // centroids, so that both and their products fit into the level 2 cache
 )
 
-// assign writes for each row the nearest centroid and the distance to it, and returns how many rows have another than
-// before. With keep, what assign holds is a centroid to be left only for a nearer one.
-func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distances []float32, keep bool) (changed int, err error) {
+// distancesTo writes the squared distances of row i to the rows ids of c.
+func (s *rows) distancesTo(dst []float32, i int, c vec.Matrix, ids []uint32) {
+	if s.scale == nil {
+		vec.SquaredL2sAt(dst, s.Row(i), c.Data, ids)
+		return
+	}
+	vec.DotsAt(dst, s.Row(i), c.Data, ids)
+	for j, v := range dst {
+		dst[j] = max(0, 2-2*s.scale[i]*v)
+	}
+}
+
+// prepared are centroids, shifted, to be multiplied with many rows.
+type prepared struct {
+	parts []part
+	most  float32 // the largest of the norms
+}
+
+// part is some of the centroids, from first on.
+type part struct {
+	first  int
+	packed *vec.Packed
+	norms  []float32 // squared
+}
+
+func (s *rows) prepare(c vec.Matrix) *prepared {
 	shifted, norms := c, make([]float32, c.Rows)
 	if s.shift != nil {
 		shifted = c.Clone()
@@ -95,10 +118,23 @@ func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distan
 		}
 		norms[j] = vec.Dot(row, row)
 	}
-	var packed []*vec.Packed
+	p := &prepared{most: slices.Max(norms)}
 	for j := 0; j < c.Rows; j += blockCols {
-		packed = append(packed, vec.Pack(shifted.Slice(j, min(j+blockCols, c.Rows))))
+		end := min(j+blockCols, c.Rows)
+		p.parts = append(p.parts, part{first: j, packed: vec.Pack(shifted.Slice(j, end)), norms: norms[j:end]})
 	}
+	return p
+}
+
+// multiply writes the products of the rows of x with the part's centroids to room, and returns them.
+func (p part) multiply(room []float32, x vec.Matrix) vec.Matrix {
+	return p.packed.MulT(vec.Matrix{Rows: x.Rows, Cols: len(p.norms), Data: room[:x.Rows*len(p.norms)]}, x)
+}
+
+// assign writes for each row the nearest centroid and the distance to it, and returns how many rows have another than
+// before. With keep, what assign holds is a centroid to be left only for a nearer one.
+func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distances []float32, keep bool) (changed int, err error) {
+	all := s.prepare(c)
 	blocks := (s.Rows + blockRows - 1) / blockRows
 	moved := make([]int, blocks)
 	many := max(1, blocks/32) // that a goroutine takes at a time, with one set of buffers
@@ -120,16 +156,13 @@ func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distan
 			}
 			var best [blockRows]uint32
 			var least [blockRows]float32
-			for g, p := range packed {
-				first := g * blockCols
-				norms := norms[first:min(first+blockCols, c.Rows)]
-				products := vec.Matrix{Rows: x.Rows, Cols: len(norms), Data: products[:x.Rows*len(norms)]}
-				p.MulT(products, x)
+			for _, p := range all.parts {
+				products := p.multiply(products, x)
 				for i := range x.Rows {
 					row := products.Row(i)
-					j := vec.ArgMinSum(row, norms, -2)
-					if v := norms[j] - 2*row[j]; g == 0 || v < least[i] {
-						best[i], least[i] = uint32(first+j), v
+					j := vec.ArgMinSum(row, p.norms, -2)
+					if v := p.norms[j] - 2*row[j]; p.first == 0 || v < least[i] {
+						best[i], least[i] = uint32(p.first+j), v
 					}
 				}
 			}
@@ -155,13 +188,29 @@ func (s *rows) assign(ctx context.Context, c vec.Matrix, assign []uint32, distan
 	return changed, err
 }
 
-// lloyd moves res.Centroids to the means of the rows nearest to them, and again.
-func (s *rows) lloyd(ctx context.Context, res *Result, o Options) error {
-	assign, distances := make([]uint32, s.Rows), make([]float32, s.Rows)
+// lloyd moves res.Centroids to the means of the rows nearest to them, and again. It returns the last assignment.
+func (s *rows) lloyd(ctx context.Context, res *Result, o Options) (assign []uint32, distances []float32, err error) {
+	assign, distances = make([]uint32, s.Rows), make([]float32, s.Rows)
+	var b *bounds
+	trial := newTrial(s, o.K)
 	for keep := false; ; keep = true {
-		changed, err := s.assign(ctx, res.Centroids, assign, distances, keep)
+		var changed int
+		if b != nil {
+			changed, err = b.assign(ctx, res.Centroids, assign, distances)
+		} else {
+			changed, err = s.assign(ctx, res.Centroids, assign, distances, keep)
+		}
 		if err != nil {
-			return err
+			return nil, nil, err
+		}
+		if b == nil && o.Iterations-res.Iterations > fewLeft {
+			pays, err := trial.pays(ctx, res.Centroids)
+			if err != nil {
+				return nil, nil, err
+			}
+			if pays {
+				b = newBounds(s, o.K)
+			}
 		}
 		inertia := 0.0
 		for _, d := range distances {
@@ -178,14 +227,14 @@ func (s *rows) lloyd(ctx context.Context, res *Result, o Options) error {
 		n := len(res.History)
 		switch {
 		case res.Iterations == o.Iterations, inertia == 0:
-			return nil
+			return assign, distances, nil
 		case n > 1 && res.History[n-2]-inertia < o.Tolerance*inertia:
-			return nil
+			return assign, distances, nil
 		case n > 1 && changed == 0 && !slices.Contains(sizes, 0):
-			return nil
+			return assign, distances, nil
 		}
 		if err := s.update(ctx, res.Centroids, sizes, assign, distances); err != nil {
-			return err
+			return nil, nil, err
 		}
 		res.Iterations++
 	}
