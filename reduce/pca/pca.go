@@ -80,9 +80,9 @@ type Map struct {
 }
 
 // Fit finds the directions in which the rows of x, n×d, vary most. Fewer than two rows and more Components than
-// min(n, d) give vec.ErrTooFew, values that are not finite, or whose squares are not, vec.ErrNotFinite. Products of centred rows are summed in
-// float32 over 384 rows and in float64 beyond, so variances are good to about 1e-6 of the largest.
-// Time O(n·d·min(n, d)) for the exact solver. The result does not depend on the number of processors.
+// min(n, d) give vec.ErrTooFew, values that are not finite, or whose squares are not, vec.ErrNotFinite. Products of
+// centred rows are summed in float32 over 384 rows and in float64 beyond, so variances are good to about 1e-6 of the
+// largest. Time O(n·d·min(n, d)) for the exact solver. The result does not depend on the number of processors.
 func Fit(ctx context.Context, x vec.Matrix, o Options) (*Map, error) {
 	least := min(x.Rows, x.Cols)
 	solver := o.Solver
