@@ -270,16 +270,3 @@ loop:
 	JNE          loop
 	VZEROUPPER
 	RET
-
-// func prefetchLines(p *byte, n int)
-// Requires: MMX+
-TEXT ·prefetchLines(SB), NOSPLIT, $0-16
-	MOVQ p+0(FP), AX
-	MOVQ n+8(FP), CX
-
-loop:
-	PREFETCHT0 (AX)
-	ADDQ       $+64, AX
-	DECQ       CX
-	JNE        loop
-	RET

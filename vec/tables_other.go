@@ -8,4 +8,3 @@ func tableSums4AVX512(*float32, *byte, *byte, int, int, float32, float32) { pani
 func tableSums4AVX2(*float32, *byte, *byte, int, int, float32, float32)   { panic("vec: no AVX2") }
 func tableRangesAVX2(*float32, *float32, *float32, int)                   { panic("vec: no AVX2") }
 func roundTablesAVX2(*byte, *float32, *float32, int, float32)             { panic("vec: no AVX2") }
-func prefetchLines(*byte, int)                                            { panic("vec: no prefetch") }

@@ -23,8 +23,3 @@ func tableRangesAVX2(lo *float32, hi *float32, tables *float32, n int)
 //
 //go:noescape
 func roundTablesAVX2(dst *byte, tables *float32, lo *float32, n int, inverse float32)
-
-// prefetchLines asks for n lines of 64 bytes, at least 1, from that of p on.
-//
-//go:noescape
-func prefetchLines(p *byte, n int)

@@ -13,7 +13,6 @@ func main() {
 	kernel("AVX2", false)
 	ranges()
 	round()
-	prefetch()
 	Generate()
 }
 
@@ -222,19 +221,5 @@ func round() {
 	DECQ(n)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()
-	RET()
-}
-
-// prefetch asks for lines of memory.
-func prefetch() {
-	TEXT("prefetchLines", NOSPLIT, "func(p *byte, n int)")
-	Pragma("noescape")
-	Doc("prefetchLines asks for n lines of 64 bytes, at least 1, from that of p on.")
-	p, n := Load(Param("p"), GP64()), Load(Param("n"), GP64())
-	Label("loop")
-	PREFETCHT0(Mem{Base: p})
-	ADDQ(I8(64), p)
-	DECQ(n)
-	JNE(LabelRef("loop"))
 	RET()
 }
