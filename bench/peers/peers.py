@@ -50,7 +50,10 @@ def configs(data, n, d):
         ("latent flat", "latent", "exact", "flat", "f32|flat", [{}]),
         ("faiss Flat", "faiss", "exact", "flat", {"factory": "Flat"}, [{}]),
     ]
-    if d >= 384:
+    if d < 384:
+        out.append((f"latent ivf{lists} pq{d}x4 rerank", "latent", "codes", "ivf of 4-bit pq, d parts", f"pq:{d}x4|ivf:{lists}|rerank:4", coded))
+        out.append((f"faiss IVF{lists},PQ{d}x4fs,RFlat", "faiss", "codes", "ivf of 4-bit pq, d parts", {"factory": f"IVF{lists},PQ{d}x4fs,RFlat"}, coded))
+    else:
         out.append((f"latent pca{d // 6} sq8 hnsw M16 rerank", "latent", "codes", "", f"pca:{d // 6}|sq8|hnsw:16,efc=200|rerank:4", grid(EF, [2, 4])))
         out.append(("faiss HNSW32_SQ8,RFlat", "faiss", "codes", "", {"factory": "HNSW32_SQ8,RFlat", "efc": 200}, grid(EF, [1, 2])))
     return out
