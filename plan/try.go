@@ -24,6 +24,9 @@ var (
 	ladderReranks = []int{0, 2, 4, 8, 16}
 )
 
+// fewestBytes is tried where bytes count more than time: codes that take many candidates to re-rank, and less room than a graph's links.
+const fewestBytes = "rabitq:1"
+
 const (
 	measuredRows = 4000 // that the dimension and the spectrum are measured on
 	littleRerank = 4
@@ -64,8 +67,12 @@ func (u *tuner) tryAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	codecs := ladderCodecs
+	if u.Weight < 0 && u.Metric != vec.Manhattan {
+		codecs = append([]string{fewestBytes}, codecs...)
+	}
 	var graphs []Plan
-	for _, c := range ladderCodecs {
+	for _, c := range codecs {
 		for _, d := range dims {
 			p := Plan{Codec: c}
 			if d < u.trial.Cols {
@@ -76,7 +83,9 @@ func (u *tuner) tryAll(ctx context.Context) error {
 				return err
 			}
 			if trial.Met {
-				graphs = append(graphs, trial.Plan)
+				if c != fewestBytes {
+					graphs = append(graphs, trial.Plan)
+				}
 				if trial.Plan.Rerank <= littleRerank {
 					break
 				}

@@ -32,6 +32,9 @@ func TestTune(t *testing.T) {
 	if chosen < 0 || told != len(report.Trials) {
 		t.Fatalf("chosen %d of %d trials, told of %d", chosen, len(report.Trials), told)
 	}
+	if !slices.ContainsFunc(report.Trials, func(t plan.Trial) bool { return t.Plan.Codec == "rabitq:1" }) {
+		t.Error("where only bytes count, codes of one bit a dimension were not tried")
+	}
 	for _, tr := range report.Trials {
 		if tr.Met && tr.Bytes.Index < report.Trials[chosen].Bytes.Index {
 			t.Errorf("%s takes %.0f bytes, chosen was %s with %.0f", tr.Plan, tr.Bytes.Index, report.Trials[chosen].Plan, report.Trials[chosen].Bytes.Index)
