@@ -55,18 +55,11 @@ func codes(d int) (specs []string) {
 }
 
 func run(ctx context.Context, recall float64, args []string) error {
-	if len(args) < 3 {
-		return fmt.Errorf("%d arguments, want BASE.npy QUERIES.npy METRIC [PLAN ...]", len(args))
-	}
-	base, queries, m, err := vectors.Load(args[0], args[1], args[2])
+	truth, specs, err := vectors.Args(ctx, args, k)
 	if err != nil {
 		return err
 	}
-	truth, err := plan.NewTruth(ctx, queries, base, nil, m, k, nil)
-	if err != nil {
-		return err
-	}
-	specs := args[3:]
+	base, queries := truth.Base, truth.Queries
 	if len(specs) == 0 {
 		specs = codes(base.Cols)
 	}
@@ -83,7 +76,7 @@ func run(ctx context.Context, recall float64, args []string) error {
 		if err != nil {
 			return err
 		}
-		ix, err := plan.Build(ctx, p, base, plan.Options{Metric: m})
+		ix, err := plan.Build(ctx, p, base, plan.Options{Metric: truth.Metric})
 		if err != nil {
 			return err
 		}
@@ -105,7 +98,7 @@ func run(ctx context.Context, recall float64, args []string) error {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.bytes, b.bytes) })
 	full := float64(4 * base.Cols)
-	fmt.Printf("%d × %d, %v, %d queries, float32 takes %.0f bytes a vector\n\n", base.Rows, base.Cols, m, queries.Rows, full)
+	fmt.Printf("%d × %d, %v, %d queries, float32 takes %.0f bytes a vector\n\n", base.Rows, base.Cols, truth.Metric, queries.Rows, full)
 	fmt.Println("| codes | bytes a vector | of float32 | with the full vectors to re-rank | recall@10 of the codes alone | candidates to re-rank | recall@10 then |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, r := range rows {

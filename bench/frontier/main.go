@@ -74,18 +74,11 @@ type graph struct {
 }
 
 func run(ctx context.Context, over string, args []string) error {
-	if len(args) < 3 {
-		return fmt.Errorf("%d arguments, want BASE.npy QUERIES.npy METRIC [CODE ...]", len(args))
-	}
-	base, queries, m, err := vectors.Load(args[0], args[1], args[2])
+	truth, specs, err := vectors.Args(ctx, args, k)
 	if err != nil {
 		return err
 	}
-	truth, err := plan.NewTruth(ctx, queries, base, nil, m, k, nil)
-	if err != nil {
-		return err
-	}
-	specs := args[3:]
+	base, queries := truth.Base, truth.Queries
 	if len(specs) == 0 {
 		specs = codes(base.Cols)
 	}
@@ -99,7 +92,7 @@ func run(ctx context.Context, over string, args []string) error {
 		graphs = append(graphs, g)
 	}
 	slices.SortStableFunc(graphs, func(a, b graph) int { return cmp.Compare(a.bytes, b.bytes) })
-	fmt.Printf("%d × %d, %v, %d queries, `%s` over each code; full vectors take %d bytes more where they re-rank.\n\n", base.Rows, base.Cols, m, queries.Rows, over, 4*base.Cols)
+	fmt.Printf("%d × %d, %v, %d queries, `%s` over each code; full vectors take %d bytes more where they re-rank.\n\n", base.Rows, base.Cols, truth.Metric, queries.Rows, over, 4*base.Cols)
 	fmt.Println("| code | bytes a vector | build s | @0.90 | @0.95 | @0.99 |\n|---|---|---|---|---|---|")
 	for _, g := range graphs {
 		fmt.Printf("| `%s` | %.0f | %.1f |", strings.ReplaceAll(g.spec, "|", `\|`), g.bytes, g.build)
