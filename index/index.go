@@ -53,6 +53,12 @@ type Index interface {
 	io.WriterTo
 }
 
+// Grower is an Index that can make room beforehand for vectors to come, so that Add need not copy those that are there.
+type Grower interface {
+	// Grow makes room for n more vectors.
+	Grow(n int)
+}
+
 // Searcher is what it takes to search.
 type Searcher interface {
 	// Search returns the nearest stored vectors to v, nearest first, ties by smaller ID.

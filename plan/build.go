@@ -86,6 +86,12 @@ func build(ctx context.Context, p Plan, x vec.Matrix, ids []uint32, full *flat.I
 	if p.Rerank > 0 && full == nil {
 		ix.full = flat.New(scalar.Float32(x.Cols), o.Metric)
 	}
+	if g, ok := ix.inner.(index.Grower); ok {
+		g.Grow(x.Rows)
+	}
+	if ix.full != nil {
+		ix.full.Grow(x.Rows)
+	}
 	step(1, 1)
 	var order []int // the rows' turns; nil where they come as they are
 	if p.Order == orderLID && x.Rows >= 3 {

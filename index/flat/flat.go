@@ -119,6 +119,20 @@ func (ix *Index) Add(ctx context.Context, ids []uint32, x vec.Matrix) error {
 	return nil
 }
 
+// Grow is as in [index.Grower].
+func (ix *Index) Grow(n int) {
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	ix.thaw()
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.grow(n)
+}
+
+func (ix *Index) grow(n int) {
+	ix.codes = pages.Grown(ix.codes, ix.as.Bytes(len(ix.ids)+n))[:len(ix.codes)]
+}
+
 // check returns why x cannot be added or searched for.
 func (ix *Index) check(x vec.Matrix) error { return index.Check(x, ix.Dim(), ix.Metric()) }
 
@@ -145,7 +159,7 @@ func (ix *Index) encode(ctx context.Context, codes []byte, x vec.Matrix) error {
 func (ix *Index) publish(ids []uint32, codes []byte) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.codes = pages.Grown(ix.codes, ix.as.Bytes(len(ix.ids)+len(ids)))[:len(ix.codes)]
+	ix.grow(len(ids))
 	for i, id := range ids {
 		code := codes[i*ix.size : (i+1)*ix.size]
 		if row, used := ix.row(id); used {

@@ -104,6 +104,14 @@ func distinct(ids []uint32) int {
 	return len(ids)
 }
 
+// Grow is as in [index.Grower].
+func (ix *Index) Grow(n int) {
+	ix.writer.Lock()
+	defer ix.writer.Unlock()
+	ix.thaw()
+	ix.reserve(n) // where it says that they are too many, Add will say so
+}
+
 // reserve makes room for n more nodes.
 func (ix *Index) reserve(n int) error {
 	want := ix.n + max(0, n-len(ix.free))

@@ -656,6 +656,9 @@ func (s *suite) model() error {
 	pool := Vectors(300, dim, 15)
 	ix, want := s.create(dim), map[uint32][]float32{}
 	for step := range 120 {
+		if g, ok := ix.(index.Grower); ok && step%20 == 10 {
+			g.Grow(step) // changes nothing that can be seen
+		}
 		switch n := 1 + r.IntN(8); r.IntN(5) {
 		case 0, 1, 2:
 			ids, rows := make([]uint32, n), vec.NewMatrix(n, dim)
