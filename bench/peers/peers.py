@@ -32,7 +32,7 @@ def configs(data, n, d):
     part = d // 4 if d >= 384 else d // 2  # 4-bit sub-spaces
     whole = part // 2  # 8-bit ones, in as many bytes
     graph = [{"effort": e} for e in EF]
-    coded = grid([1, 2, 4, 8, 16, 32, 64, 128], [2, 4, 8, 16, 32])
+    coded = grid([n for n in [1, 2, 4, 8, 16, 32, 64, 128, 256] if n <= max(128, lists // 4)], [2, 4, 8, 16, 32])
     every = grid([0], [1, 2, 4, 8, 16])
     out = [
         ("latent hnsw M16", "latent", "graph", "hnsw", "f32|hnsw:16,efc=200", graph),
