@@ -368,10 +368,13 @@ func legend(names []string) (rows [][]key) {
 	return rows
 }
 
-// stroke is how the i-th curve is drawn: hues in turn, dashed when they come again.
+// stroke is how the i-th curve is drawn: hues in turn, dashed when they come again, dotted after that.
 func stroke(i int, wide float64) string {
 	s := fmt.Sprintf(`fill="none" style="stroke:var(--c%d)" stroke-width="%g" stroke-linejoin="round"`, i%colors, wide)
-	if i >= colors {
+	switch {
+	case i >= 2*colors:
+		s += ` stroke-dasharray="1.5 2"`
+	case i >= colors:
 		s += ` stroke-dasharray="4 2.5"`
 	}
 	return s
