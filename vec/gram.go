@@ -32,15 +32,11 @@ func Gram(acc []float64, x Matrix, mean []float32) []float64 {
 			packGram(t, packed[c*n:], x.Slice(lo, lo+n), c, min(c+t.width, d), mean)
 			return nil
 		})
-		// A task is a panel of columns and the tiles of it on and above the diagonal. The last have the most to do.
-		Blocks(context.Background(), panels, 1, func(p, _ int) error {
-			gramPanel(t, acc, d, packed, n, (panels-1-p)*t.width)
-			return nil
-		})
+		scatterPanels(t, acc, d, packed, n)
 	}
 	for i := range d {
 		for j := range i {
-			acc[i*d+j] = acc[j*d+i]
+			acc[j*d+i] = acc[i*d+j]
 		}
 	}
 	return acc
@@ -55,29 +51,5 @@ func packGram(t tiling, panel []float32, x Matrix, lo, hi int, mean []float32) {
 	mean = mean[lo:hi]
 	for q := range x.Rows {
 		AddScaled(panel[q*whole:][:len(mean)], mean, -1)
-	}
-}
-
-// gramPanel adds columns j.. of one panel, rows 0 to the diagonal. The rows of a tile are columns of x too, so they are
-// read out of the panel that they are packed in.
-func gramPanel(t tiling, acc []float64, d int, packed []float32, n, j int) {
-	width := min(t.width, d-j)
-	whole := ceilTo(width, t.lanes)
-	panel := packed[j*n:]
-	out := make([]float32, t.rows*whole)
-	for i := 0; i < j+width; i += t.rows {
-		first := i / t.width * t.width // column where the panel of i begins
-		step := min(t.width, ceilTo(d-first, t.lanes))
-		rows := packed[first*n+i-first:]
-		for p := 0; p < n; p += maxDepth {
-			k := min(maxDepth, n-p)
-			tile(t, k, rows[p*step:], 1, step, panel[p*whole:], whole, out, whole, false)
-			for r := range min(t.rows, d-i) {
-				sum := acc[(i+r)*d+j:][:width]
-				for c, v := range out[r*whole:][:width] {
-					sum[c] += float64(v)
-				}
-			}
-		}
 	}
 }

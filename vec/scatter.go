@@ -20,7 +20,6 @@ func Scatter(acc, sums []float64, x Matrix, about []float32) {
 		return
 	}
 	t := tiles()
-	panels := (d + t.width - 1) / t.width
 	const at = 4 * maxDepth // rows packed at a time, for all goroutines
 	const chunk = at / 12   // of those that one goroutine packs
 	w := workspaces.Get().(*workspace)
@@ -40,11 +39,7 @@ func Scatter(acc, sums []float64, x Matrix, about []float32) {
 				sums[j] += float64(v)
 			}
 		}
-		// A task is a panel of columns and the tiles of it on and below the diagonal. The first have the most to do.
-		Blocks(context.Background(), panels, 1, func(p, _ int) error {
-			scatterPanel(t, acc, d, packed, part.Rows, p*t.width)
-			return nil
-		})
+		scatterPanels(t, acc, d, packed, part.Rows)
 	}
 }
 
@@ -74,6 +69,15 @@ func packCentred(dst []float32, whole int, src []float32, step int, mean, sums [
 		}
 		clear(to[len(mean):])
 	}
+}
+
+// scatterPanels adds the products of n packed rows to the triangle of acc on and below the diagonal.
+func scatterPanels(t tiling, acc []float64, d int, packed []float32, n int) {
+	// A task is a panel of columns and the tiles of it on and below the diagonal. The first have the most to do.
+	Blocks(context.Background(), (d+t.width-1)/t.width, 1, func(p, _ int) error {
+		scatterPanel(t, acc, d, packed, n, p*t.width)
+		return nil
+	})
 }
 
 // scatterPanel adds columns j.. of one panel, from the diagonal down. The rows of a tile are columns of x too, so they
