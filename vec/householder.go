@@ -15,17 +15,8 @@ func Rank2Mul(a []float64, step int, q, u, x, p []float64) {
 		rank2Left(a[i*step:], step, q, u, x, p, i, rows)
 		for r := i; r < i+rows; r++ { // the square on the diagonal
 			row := a[r*step+i:][:r+1-i]
-			q, u, x, p := q[i:][:len(row)], u[i:][:len(row)], x[i:][:len(row)], p[i:][:len(row)]
-			at := len(row) - 1
-			qr, ur, xr := q[at], u[at], x[at]
-			var sum float64
-			for j, v := range row {
-				v -= ur*q[j] + qr*u[j]
-				row[j] = v
-				sum += v * x[j]
-				p[j] += v * xr
-			}
-			p[at] += sum - row[at]*xr // the diagonal was counted twice
+			sum := rank2Row(row, q[i:], u[i:], x[i:], p[i:], q[r], u[r], x[r])
+			p[r] += sum - row[r-i]*x[r] // the diagonal was counted twice
 		}
 	}
 }
@@ -36,17 +27,21 @@ const squares = 8 // along the diagonal, as wide as what is left of them is a mu
 func rank2Left(a []float64, step int, q, u, x, p []float64, i, rows int) {
 	done := rank2LeftFast(a, step, q, u, x, p, i, rows)
 	for r := done; r < rows; r++ {
-		row := a[r*step:][:i]
-		qr, ur, xr := q[i+r], u[i+r], x[i+r]
-		var sum float64
-		for j, v := range row {
-			v -= ur*q[j] + qr*u[j]
-			row[j] = v
-			sum += v * x[j]
-			p[j] += v * xr
-		}
-		p[i+r] += sum
+		p[i+r] += rank2Row(a[r*step:][:i], q, u, x, p, q[i+r], u[i+r], x[i+r])
 	}
+}
+
+// rank2Row does the columns of one row that row holds, of which q, u, x and p begin with the values, and returns what it adds
+// to p at the row, whose own values are qr, ur and xr.
+func rank2Row(row, q, u, x, p []float64, qr, ur, xr float64) (sum float64) {
+	q, u, x, p = q[:len(row)], u[:len(row)], x[:len(row)], p[:len(row)]
+	for j, v := range row {
+		v -= ur*q[j] + qr*u[j]
+		row[j] = v
+		sum += v * x[j]
+		p[j] += v * xr
+	}
+	return sum
 }
 
 // Reflect subtracts (z·u/h)u from each row z of some, of len(u) values each, that begin step apart in rows: with h half
