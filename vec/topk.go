@@ -42,6 +42,15 @@ func keyDistance(key uint64) float32 {
 	return math.Float32frombits(b ^ (uint32(int32(^b)>>31) | 1<<31))
 }
 
+// For returns an empty TopK for k neighbours: t, reset, if that is what it is for. t may be nil.
+func (t *TopK) For(k int) *TopK {
+	if t == nil || t.k != k {
+		return NewTopK(k)
+	}
+	t.Reset()
+	return t
+}
+
 // Reset forgets all neighbours.
 func (t *TopK) Reset() { t.keys, t.last = t.keys[:0], math.MaxUint64 }
 

@@ -249,3 +249,15 @@ func ExampleTopK() {
 	fmt.Println(top.Append(nil, nil))
 	// Output: [3 8] [0.1 0.1]
 }
+
+func TestTopKFor(t *testing.T) {
+	var none *TopK
+	top := none.For(2)
+	top.Push(1, 1)
+	if again := top.For(2); again != top || top.Len() != 0 {
+		t.Errorf("for the same k it is another, or holds %d", again.Len())
+	}
+	if other := top.For(3); other == top {
+		t.Error("for another k it is the same")
+	}
+}

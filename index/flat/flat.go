@@ -525,7 +525,6 @@ type scanner struct {
 	dist   []float32
 	at     []uint32
 	ids    []uint32
-	k      int
 	top    *vec.TopK
 }
 
@@ -543,10 +542,7 @@ func (ix *Index) reset(s *scanner, v []float32, k int) {
 		copy(s.q, v)
 	}
 	s.scorer.Reset(s.q)
-	if s.top == nil || s.k != k {
-		s.k, s.top = k, vec.NewTopK(k)
-	}
-	s.top.Reset()
+	s.top = s.top.For(k)
 }
 
 // scan measures rows lo to hi.

@@ -114,13 +114,12 @@ type scanner struct {
 	scorer quantize.Scorer
 	away   []float32 // from the query to each centroid
 	all    []uint32  // 0, 1, … of the lists
-	probe  fresh     // lists
-	glance fresh     // lists by their codes
+	probe  *vec.TopK // lists
+	glance *vec.TopK // lists by their codes
 	order  []uint32  // of the lists
 	near   []float32 // how far they are
 	dist   []float32
 	at     []uint32
-	tops   fresh
 	top    *vec.TopK // of this query
 	k      int
 }
@@ -148,7 +147,7 @@ func (s *scanner) reset(v []float32, k int) {
 	if !s.perList() {
 		s.scorer.Reset(s.q)
 	}
-	s.top, s.k = s.tops.of(k), k
+	s.top, s.k = s.top.For(k), k
 }
 
 // perList says that the scorer is to be prepared for each list.
@@ -162,9 +161,9 @@ func (s *scanner) nearest(n int) []uint32 {
 		for lo := 0; lo < len(ids); lo += scanRows {
 			s.ix.as.Distances(s.scorer, s.away[lo:], s.ix.rough, lo, min(lo+scanRows, len(ids)))
 		}
-		top := s.glance.of(m)
-		top.PushAll(away, ids)
-		if s.at, s.near = top.AppendAnyOrder(s.at[:0], s.near[:0]); len(s.at) == m {
+		s.glance = s.glance.For(m)
+		s.glance.PushAll(away, ids)
+		if s.at, s.near = s.glance.AppendAnyOrder(s.at[:0], s.near[:0]); len(s.at) == m {
 			ids, away = s.at, s.away[:m]
 		}
 	}
@@ -174,9 +173,9 @@ func (s *scanner) nearest(n int) []uint32 {
 			away[i] = 0
 		}
 	}
-	top := s.probe.of(n)
-	top.PushAll(away, ids)
-	s.order, s.near = top.Append(s.order[:0], s.near[:0])
+	s.probe = s.probe.For(n)
+	s.probe.PushAll(away, ids)
+	s.order, s.near = s.probe.Append(s.order[:0], s.near[:0])
 	return s.order
 }
 
@@ -205,20 +204,6 @@ func (s *scanner) measure(dst []float32, ids []uint32) {
 			dst[i] = base - d
 		}
 	}
-}
-
-// fresh is an empty TopK, made anew only where k changes.
-type fresh struct {
-	top *vec.TopK
-	k   int
-}
-
-func (t *fresh) of(k int) *vec.TopK {
-	if t.top == nil || t.k != k {
-		t.top, t.k = vec.NewTopK(k), k
-	}
-	t.top.Reset()
-	return t.top
 }
 
 // scan measures all of a list.

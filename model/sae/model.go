@@ -171,7 +171,6 @@ func (m *Model) Encode(ctx context.Context, x vec.Matrix, s dictionary.Stop) (*d
 type buffer struct {
 	data, value []float32
 	index       []uint32
-	k           int
 	top         *vec.TopK
 }
 
@@ -193,10 +192,7 @@ func (m *Model) choose(w *buffer, a []float32, all []uint32, k int) {
 		}
 		return
 	}
-	if w.top == nil || w.k != k {
-		w.top, w.k = vec.NewTopK(k), k
-	}
-	w.top.Reset()
+	w.top = w.top.For(k)
 	if m.kind == TopK {
 		w.top.PushAll(a, all)
 	} else {
